@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod ci;
+mod files;
 mod measure;
 mod mutants;
 mod mutate;
@@ -137,15 +138,15 @@ fn run(cli: &Cli) -> Result<()> {
         }
         Command::Size { functions } => {
             let functions = if *functions { Functions::Listed } else { Functions::Summed };
-            weigh(&root, Look::Size(functions))
+            told(measure::run(&root, Look::Size(functions)))
         }
-        Command::Panics => weigh(&root, Look::Panics),
-        Command::Stack => weigh(&root, Look::Stack),
+        Command::Panics => told(measure::run(&root, Look::Panics)),
+        Command::Stack => told(measure::run(&root, Look::Stack)),
         Command::Mutate { cases, memory } if memory.as_deref() == Some("weak") && cases.is_empty() => {
-            mutate_weak::run(&root).map(|_| ())
+            told(mutate_weak::run(&root))
         }
-        Command::Mutate { cases, memory } => mutate::run(&root, cases, memory.as_deref()).map(|_| ()),
-        Command::MutateBugs => mutate_bugs::run(&root).map(|_| ()),
+        Command::Mutate { cases, memory } => told(mutate::run(&root, cases, memory.as_deref())),
+        Command::MutateBugs => told(mutate_bugs::run(&root)),
         Command::Mutants { names, of, quick, list, at_most, checker, record } => {
             let wanted = mutants::Wanted {
                 of: *of,
@@ -166,8 +167,8 @@ fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-fn weigh(root: &Path, look: Look) -> Result<()> {
-    measure::run(root, look).map(|seen| println!("{seen}"))
+fn told(seen: Result<String>) -> Result<()> {
+    seen.map(|seen| println!("{seen}"))
 }
 
 /// Returns the folder of the workspace.

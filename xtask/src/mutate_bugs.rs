@@ -5,15 +5,17 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
 
-use crate::process::{self, line, read, shootdown};
+use crate::process::{self, Checked, checked, shootdown};
 
-/// Swaps every case, prints a table, and returns how many there are.
+/// Swaps every case, prints a table, and says how many there are.
 ///
 /// # Errors
 /// The command cannot be run, or a swap is not noticed.
-pub fn run(root: &Path) -> Result<usize> {
-    let cases = cases(&read(&mut shootdown(root, "check bugs --list --json")?)?)?;
-    ensure!(!cases.is_empty(), "the bug collection has no cases");
+pub fn run(root: &Path) -> Result<String> {
+    let Checked { status, records, said } = checked(root, "bugs --list")?;
+    ensure!(status.success(), "the bugs cannot be listed: {said}");
+    let name = |entry: &Value| entry["name"].as_str().map(str::to_owned).context("a case without a name");
+    let cases = records.iter().map(name).collect::<Result<Vec<_>>>()?;
     let widest = cases.iter().map(String::len).max().unwrap_or(0);
     println!("{:widest$} | check  | with the other variant's protocol", "case");
     let mut unnoticed = Vec::new();
@@ -29,18 +31,8 @@ pub fn run(root: &Path) -> Result<usize> {
         "check does not notice the other variant's protocol in: {}",
         unnoticed.join(", ")
     );
-    println!("{} cases, each noticed when swapped", cases.len());
     process::run(&mut shootdown(root, "check bugs --mutants")?)?;
-    Ok(cases.len())
-}
-
-/// Names of the cases in the lines of `check --list --json`.
-fn cases(list: &str) -> Result<Vec<String>> {
-    let name = |line: &str| {
-        let entry: Value = serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
-        entry["name"].as_str().map(str::to_owned).context("a case without a name")
-    };
-    list.lines().map(name).collect()
+    Ok(format!("{} cases, each noticed when swapped; steps of fixes, too", cases.len()))
 }
 
 /// What `check` made of a case with the other variant's protocol.
@@ -52,48 +44,34 @@ struct Swap {
 }
 
 fn swapped(root: &Path, case: &str) -> Result<Swap> {
-    let mut command = shootdown(root, &format!("check {case} --swap {case} --json"))?;
-    let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
-    let said = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    verdict(case, output.status.code(), &said.0, &said.1)
+    checked(root, &format!("{case} --swap {case}"))
+        .map(|checked| verdict(case, checked.status.code(), &checked.records[0], &checked.said))
 }
 
-/// Judges an exit code, the lines of JSON and the closing lines. Only a run that came to its end notices anything.
-fn verdict(case: &str, code: Option<i32>, records: &str, closing: &str) -> Result<Swap> {
-    let record = records.lines().next().with_context(|| format!("no result for {case}: {closing}"))?;
-    let record: Value = serde_json::from_str(record).with_context(|| format!("no JSON: {record}"))?;
-    let verdict = record["verdict"].as_str().unwrap_or_default();
+/// Judges an exit code, the first record and the closing lines. Only a run that came to its end notices anything.
+fn verdict(case: &str, code: Option<i32>, record: &Value, closing: &str) -> Swap {
     let named = closing.lines().any(|line| line == format!("Not as expected: {case}"));
-    Ok(Swap {
+    Swap {
         code: code.map_or("none".to_owned(), |code| code.to_string()),
-        verdict: verdict.to_owned(),
+        verdict: record["verdict"].as_str().unwrap_or_default().to_owned(),
         noticed: code == Some(1) && named && record["complete"] == true,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cases, verdict};
+    use super::verdict;
+    use serde_json::json;
 
     #[test]
     fn only_a_complete_run_that_fails_by_name_has_noticed() {
-        let record = |complete: bool| {
-            format!("{{\"name\":\"a/fixed\",\"verdict\":\"violates\",\"complete\":{complete}}}\n")
-        };
+        let record = |complete: bool| json!({"name": "a/fixed", "verdict": "violates", "complete": complete});
         let closing = "0 of 1 as expected\nNot as expected: a/fixed\n";
-        let noticed = |code, complete, closing: &str| {
-            verdict("a/fixed", code, &record(complete), closing).expect("a record").noticed
-        };
+        let noticed =
+            |code, complete, closing: &str| verdict("a/fixed", code, &record(complete), closing).noticed;
         assert!(noticed(Some(1), true, closing));
         assert!(!noticed(Some(0), true, closing) && !noticed(None, true, closing));
         assert!(!noticed(Some(1), false, closing));
         assert!(!noticed(Some(1), true, "Not as expected: a/fixed2\n"));
-        assert!(verdict("a/fixed", Some(2), "", "error: no such case").is_err());
-    }
-
-    #[test]
-    fn the_list_is_read_line_by_line() {
-        assert_eq!(cases("{\"name\":\"a\"}\n{\"name\":\"b\"}\n").expect("names"), ["a", "b"]);
-        assert!(cases("{}\n").is_err() && cases("a table\n").is_err());
     }
 }

@@ -3,12 +3,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::mutate::{BARRIERS, LIST, listed};
-use crate::process::{cpu_seconds, line, shootdown};
+use crate::process::{Checked, checked, cpu_seconds};
 
 const INVARIANTS: &str = "INVARIANTS.md";
 /// Seconds for one run; one that takes longer has shown nothing.
@@ -31,11 +30,11 @@ enum Came {
     Stops,
 }
 
-/// Runs what INVARIANTS.md names for each ordering and barrier, prints what came out, and returns how many there are.
+/// Runs what INVARIANTS.md names for each ordering and barrier, prints what came out, and says how many there are.
 ///
 /// # Errors
 /// A row is missing, or its case does not show what it says.
-pub fn run(root: &Path) -> Result<usize> {
+pub fn run(root: &Path) -> Result<String> {
     let before = cpu_seconds();
     let text = std::fs::read_to_string(root.join(INVARIANTS)).context(INVARIANTS)?;
     let rows = rows(&text);
@@ -78,7 +77,7 @@ pub fn run(root: &Path) -> Result<usize> {
     if !stopped.is_empty() {
         println!("with nothing weakened not visited whole within {DEADLINE} s: {}", stopped.join(", "));
     }
-    Ok(sites.len())
+    Ok(format!("{} orderings and barriers, each noticed under weak memory when it is missing", sites.len()))
 }
 
 fn since(begin: Option<f64>) -> String {
@@ -137,16 +136,11 @@ fn rows(text: &str) -> BTreeMap<String, Shown> {
 /// Runs a case with something removed or nothing.
 fn came(root: &Path, case: &str, removed: Option<&str>) -> Result<Came> {
     let removed = removed.map(|removed| format!("--drop-site {removed} ")).unwrap_or_default();
-    let options = format!("{removed}--deep --memory weak --workers 1 --deadline {DEADLINE} --json");
-    let mut command = shootdown(root, &format!("check {case} {options}"))?;
-    let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
-    let text = String::from_utf8(output.stdout)?;
-    let records: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let options = format!("{case} {removed}--deep --memory weak --workers 1 --deadline {DEADLINE}");
+    let Checked { records, said, .. } = checked(root, &options)?;
     let record = records.iter().find(|record| record["name"] == case);
-    let Some(verdict) = record.and_then(|record| record["verdict"].as_str()) else {
-        bail!("{} says nothing of it: {}", line(&command), String::from_utf8_lossy(&output.stderr));
-    };
-    Ok(match verdict {
+    let verdict = record.and_then(|record| record["verdict"].as_str());
+    Ok(match verdict.with_context(|| format!("`check {options}` says nothing of it: {said}"))? {
         "holds" => Came::Holds,
         "stopped" => Came::Stops,
         _ => Came::Finds,

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::files::remove;
 use crate::process::{self, cargo, read};
 
 /// The engine's package, which depends on nothing.
@@ -130,9 +131,7 @@ fn relative_links(text: &str) -> Vec<String> {
 /// A package cannot be packed, does not build from what was packed, or fails its tests there.
 pub fn package(root: &Path) -> Result<usize> {
     let clone = root.join(CLONE);
-    if clone.exists() {
-        fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {CLONE}"))?;
-    }
+    remove(&clone)?;
     let mut git = Command::new("git");
     git.arg("-C").arg(root).args(["clone", "--quiet", "--no-hardlinks", "."]).arg(&clone);
     process::run(&mut git)?;
@@ -152,8 +151,8 @@ pub fn package(root: &Path) -> Result<usize> {
     let mut command = cargo(&clone, &format!("package --quiet --locked{names}"));
     process::run(command.env("CARGO_TARGET_DIR", &target))?;
     test(&target.join("package"), &packages)?;
-    fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {CLONE}"))?;
-    fs::remove_dir_all(&target).with_context(|| format!("cannot remove {TARGET}"))?;
+    remove(&clone)?;
+    remove(&target)?;
     Ok(packages.len())
 }
 

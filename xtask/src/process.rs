@@ -1,6 +1,6 @@
 //! Runs other programs, and shows what they are.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -121,6 +121,50 @@ pub fn read(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// What `shootdown check --json` came to.
+pub struct Checked {
+    pub status: ExitStatus,
+    /// A record for each case.
+    pub records: Vec<Value>,
+    /// What it said besides.
+    pub said: String,
+}
+
+/// Runs `shootdown check --json` with `arguments`.
+///
+/// # Errors
+/// It cannot be run, or says nothing of any case.
+pub fn checked(root: &Path, arguments: &str) -> Result<Checked> {
+    let mut command = shootdown(root, &format!("check {arguments} --json"))?;
+    let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let read = |text: &str| serde_json::from_str(text).with_context(|| format!("no JSON: {text}"));
+    let records = String::from_utf8(output.stdout)?.lines().map(read).collect::<Result<Vec<_>>>()?;
+    ensure!(!records.is_empty(), "`{}` says nothing: {said}", line(&command));
+    Ok(Checked { status: output.status, records, said })
+}
+
+/// The first case that must hold and does not. One that was merely stopped has caught nothing.
+pub fn caught(records: &[Value]) -> Option<&str> {
+    let found = |record: &&Value| {
+        let verdict = record["verdict"].as_str().unwrap_or("stopped");
+        record["expected"] == "holds" && !matches!(verdict, "holds" | "stopped" | "unproved")
+    };
+    records.iter().find(found).and_then(|record| record["name"].as_str())
+}
+
+/// Boots `image` by a program of QEMU, for at most so many seconds; returns how that ended and what the machine printed.
+///
+/// # Errors
+/// It cannot be started.
+pub fn boot(patience: &str, qemu: &str, machine: &[&str], image: &Path) -> Result<(ExitStatus, String)> {
+    let mut command = Command::new("timeout");
+    command.args([patience, qemu]).args(machine).args(["-nographic", "-kernel"]).arg(image);
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start QEMU")?;
+    Ok((output.status, String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
 /// Fails if `status` says that `command` did.
 ///
 /// # Errors
@@ -148,6 +192,14 @@ pub fn cpu_seconds() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_stopped_case_catches_nothing() {
+        let record = |verdict: &str| json!({"name": "a", "expected": "holds", "verdict": verdict});
+        assert_eq!(caught(&[record("holds"), record("stopped")]), None);
+        assert_eq!(caught(&[record("holds"), record("deadlock")]), Some("a"));
+    }
 
     #[test]
     fn time_on_cpus_is_known_on_linux() {

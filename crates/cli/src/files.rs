@@ -1,6 +1,6 @@
 //! Files that the command reads and writes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -45,9 +45,10 @@ pub fn text(bytes: Vec<u8>) -> io::Result<String> {
 ///
 /// # Errors
 /// It cannot.
+#[cfg(feature = "full")]
 pub fn probe(path: &Path) -> Result<(), Failure> {
     let existed = path.exists();
-    let opened = OpenOptions::new().append(true).create(true).open(path);
+    let opened = File::options().append(true).create(true).open(path);
     opened.map_err(|error| unwritable(path, &error))?;
     if !existed {
         fs::remove_file(path).map_err(|error| unwritable(path, &error))?;

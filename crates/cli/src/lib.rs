@@ -13,14 +13,14 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod interrupt;
-#[cfg(feature = "pages")]
+#[cfg(feature = "full")]
 mod museum;
 mod names;
 mod output;
 mod progress;
 mod promises;
 mod record;
-#[cfg(any(feature = "bench", feature = "pages"))]
+#[cfg(feature = "full")]
 mod replace;
 mod replay_file;
 mod resume;
@@ -42,8 +42,8 @@ use std::process::ExitCode;
 /// 2 input that cannot be used, 3 nothing found where not all executions were to be visited, 130 after Ctrl-C, 141 when the reader of the output went away.
 pub fn main_with(bugs: &[Bug]) -> ExitCode {
     shootdown_machine::watchdog::tell_of_threads();
-    let command = match parsed() {
-        Ok(cli) => cli.command,
+    let (command, _name) = match parsed() {
+        Ok((cli, name)) => (cli.command, name),
         Err(error) => return refused(&error),
     };
     if runs_the_engine(command.as_ref()) {
@@ -57,26 +57,36 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
         Some(Command::Merge(args)) => commands::merge(&args, bugs),
         Some(Command::Explain(args)) => commands::explain(&args, bugs),
         Some(Command::Replay(args)) => commands::replay(&args, bugs),
-        Some(Command::Doctor(args)) => commands::doctor(&args),
-        Some(Command::Boot(args)) => commands::boot(&args),
-        Some(Command::RecordImport(args)) => commands::record_import(&args),
-        Some(Command::Bench(args)) => commands::bench(&args),
         Some(Command::NewCase(args)) => commands::new_case(&args),
+        #[cfg(not(feature = "full"))]
+        Some(_) => Err(commands::refuse(&_name)),
+        #[cfg(feature = "full")]
+        Some(Command::Doctor(args)) => commands::doctor(&args),
+        #[cfg(feature = "full")]
+        Some(Command::Boot(args)) => commands::boot(&args),
+        #[cfg(feature = "full")]
+        Some(Command::RecordImport(args)) => commands::record_import(&args),
+        #[cfg(feature = "full")]
+        Some(Command::Bench(args)) => commands::bench(&args),
+        #[cfg(feature = "full")]
         Some(Command::Completions(args)) => commands::completions(&args, bugs),
+        #[cfg(feature = "full")]
         Some(Command::Man(args)) => commands::man(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }
 
-/// Reads the command line. Help that no terminal shows is as wide as everything else is there.
-fn parsed() -> Result<Cli, clap::Error> {
+/// Reads the command line, and the name of the command in it. Help that no terminal shows is as wide as everything else is there.
+fn parsed() -> Result<(Cli, String), clap::Error> {
     let command = Cli::command();
     let mut command = match output::terminal_width() {
         None => command.term_width(output::width()),
         Some(_) => command,
     };
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    let cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, name))
 }
 
 /// Prints what the parser of the command line has to say: help, or what is wrong.

@@ -42,7 +42,7 @@ impl Line {
     }
 
     /// Shows a text.
-    #[cfg(feature = "boot")]
+    #[cfg(feature = "full")]
     pub fn say(&self, text: &str) {
         self.bar.set_message(text.to_owned());
     }

@@ -166,18 +166,6 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_is_dropped_and_the_next_one_stands_alone() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("kept");
-        let case = engine_case("a", 2);
-        drop(open(&path));
-        let begun = fs::read_to_string(&path).expect("text");
-        fs::write(&path, begun + "{\"name\":\"a\",\"ki").expect("written");
-        open(&path).add(&record(&case, Verdict::Holds)).expect("written");
-        assert!(open(&path).take(&case, None, None).is_some());
-    }
-
-    #[test]
     fn other_files_and_other_checks_are_refused_and_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("kept");

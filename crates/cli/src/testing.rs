@@ -1,8 +1,18 @@
 //! Cases and reports made by hand, so that the command line is tested without exploring anything.
 
+use crate::args::{BootArgs, Cli, Command};
+use clap::Parser;
 use shootdown_explore::{Action, Memory, Move, Report, Step, Trace, Verdict};
 use shootdown_machine::{Case, Expected, Kind, Variant};
 use std::time::Duration;
+
+/// What `shootdown boot` is asked for by `line`.
+pub fn boot_args(line: &str) -> BootArgs {
+    match Cli::try_parse_from(["shootdown", "boot"].into_iter().chain(line.split_whitespace())) {
+        Ok(Cli { command: Some(Command::Boot(args)) }) => args,
+        other => panic!("{line}: {other:?}"),
+    }
+}
 
 /// A shipped case in the group `pairs` that holds.
 pub fn engine_case(name: &str, cpus: usize) -> Case {

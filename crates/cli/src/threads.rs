@@ -21,7 +21,7 @@ pub fn afford(count: usize, option: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// This host gives none.
-#[cfg(feature = "boot")]
+#[cfg(feature = "full")]
 pub fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     thread::Builder::new().spawn(work).map(drop).map_err(|error| {
         let what = format!("this host gives no thread: {error}");

@@ -27,7 +27,7 @@ struct Compiled {
 /// All of them. The engine is there twice: for the explorer, and for the bench where that is in this build.
 const COMPILED: &[Compiled] = &[
     Compiled { folder: ENGINE, hash: shootdown_cases::ENGINE_SOURCE },
-    #[cfg(feature = "bench")]
+    #[cfg(feature = "full")]
     Compiled { folder: ENGINE, hash: shootdown_bench::ENGINE_SOURCE },
 ];
 

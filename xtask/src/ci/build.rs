@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use super::dependencies;
 use super::outcome::{Done, Pace};
@@ -108,15 +108,11 @@ pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
     let mut counts = Counts::default();
     let mut failed = None;
     for mut command in commands {
-        let before = counts.passed;
         // A snapshot that differs is a failure here, never a new snapshot.
-        let status = stream(command.env("INSTA_UPDATE", "no"), |line| {
-            println!("{line}");
-            counts.add(line);
-            Ok(())
-        })?;
+        let (more, status) = counted(command.env("INSTA_UPDATE", "no"))?;
+        counts = counts.plus(more);
         failed = failed.or(process::check(&command, status).err());
-        ensure!(failed.is_some() || counts.passed > before, "no test ran");
+        ensure!(failed.is_some() || more.passed > 0, "no test ran");
     }
     if let Some(error) = failed {
         return Err(error);
@@ -124,8 +120,22 @@ pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
     Ok(Done::Passed(format!("{} tests passed, {} ignored", counts.passed, counts.ignored)))
 }
 
+/// Runs tests, prints what they print, and counts them.
+///
+/// # Errors
+/// They cannot be started; what their end means is for the caller to judge.
+pub fn counted(command: &mut Command) -> Result<(Counts, ExitStatus)> {
+    let mut counts = Counts::default();
+    let status = stream(command, |line| {
+        println!("{line}");
+        counts.add(line);
+        Ok(())
+    })?;
+    Ok((counts, status))
+}
+
 /// Sums over the lines with which test programs end.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub passed: u64,
     pub ignored: u64,

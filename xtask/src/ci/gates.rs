@@ -4,10 +4,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
 
-use super::build::{ALL, Counts};
+use super::build::{ALL, counted};
 use super::outcome::Done;
-use crate::process::{self, cargo, shootdown, stream};
-use crate::{measure, mutants, mutate, mutate_bugs, mutate_weak};
+use crate::measure;
+use crate::process::{self, Checked, cargo, caught, checked, shootdown, stream};
 use shootdown::trace::rules::LAST as LAST_RULE;
 
 /// Groups that notice a removed rule soonest.
@@ -30,12 +30,7 @@ pub fn check(root: &Path) -> Result<Done> {
 
 pub fn museum(root: &Path) -> Result<Done> {
     let mut command = cargo(root, &format!("test --release {ALL} --test museum_browser"));
-    let mut counts = Counts::default();
-    let status = stream(&mut command, |line| {
-        println!("{line}");
-        counts.add(line);
-        Ok(())
-    })?;
+    let (counts, status) = counted(&mut command)?;
     process::check(&command, status)?;
     ensure!(counts.passed > 1 && counts.ignored == 0, "the pages were not looked at");
     Ok(Done::Passed("the pages work in a browser; screenshots are in target/museum-shots".into()))
@@ -43,12 +38,7 @@ pub fn museum(root: &Path) -> Result<Done> {
 
 pub fn rules(root: &Path) -> Result<Done> {
     for rule in 1..=LAST_RULE {
-        let mut command = shootdown(root, &format!("check {RULE_CASES} --json --drop-rule SD-{rule}"))?;
-        let mut records = Vec::new();
-        let status = stream(&mut command, |line| {
-            records.push(serde_json::from_str(line).context("a line that is not JSON")?);
-            Ok(())
-        })?;
+        let Checked { status, records, .. } = checked(root, &format!("{RULE_CASES} --drop-rule SD-{rule}"))?;
         let catch = caught(&records).with_context(|| format!("SD-{rule} is removed, and no case notices"))?;
         ensure!(
             status.code() == Some(1),
@@ -100,50 +90,4 @@ pub fn bench(root: &Path) -> Result<Done> {
 pub fn counts(root: &Path) -> Result<Done> {
     process::run(&mut measure::counts(root))?;
     Ok(Done::Passed("instruction counts within their aims, or excepted".into()))
-}
-
-pub fn mutate(root: &Path) -> Result<Done> {
-    let orderings = mutate::run(root, &[], None)?;
-    Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
-}
-
-pub fn mutate_weak(root: &Path) -> Result<Done> {
-    let orderings = mutate_weak::run(root)?;
-    Ok(Done::Passed(format!(
-        "{orderings} orderings and barriers, each noticed under weak memory when it is missing"
-    )))
-}
-
-pub fn mutants(root: &Path, of: mutants::Mutated) -> Result<Done> {
-    let wanted = mutants::Wanted { of, quick: true, ..mutants::Wanted::default() };
-    mutants::run(root, &wanted).map(Done::Passed)
-}
-
-pub fn mutate_bugs(root: &Path) -> Result<Done> {
-    let cases = mutate_bugs::run(root)?;
-    Ok(Done::Passed(format!("{cases} cases, each noticed when swapped; steps of fixes, too")))
-}
-
-/// Returns the case that found a counterexample. One that was merely stopped has caught nothing.
-fn caught(records: &[Value]) -> Option<&str> {
-    let found = |record: &&Value| {
-        matches!(
-            record["verdict"].as_str(),
-            Some("violates" | "panics" | "misuses" | "deadlock" | "livelock")
-        ) && record["expected"] == "holds"
-    };
-    records.iter().find(found).and_then(|record| record["name"].as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::caught;
-    use serde_json::json;
-
-    #[test]
-    fn a_stopped_case_catches_nothing() {
-        let record = |verdict: &str| json!({"name": "a", "expected": "holds", "verdict": verdict});
-        assert_eq!(caught(&[record("holds"), record("stopped")]), None);
-        assert_eq!(caught(&[record("holds"), record("deadlock")]), Some("a"));
-    }
 }

@@ -131,12 +131,8 @@ impl Image {
     /// Boots the image that was built into a folder, and returns what it reports.
     fn run(&self, built: &str) -> Result<Vec<Value>> {
         let image = self.folder.join(built).join(self.target).join("release").join(self.file);
-        let mut machine = Command::new("timeout");
-        machine.args([PATIENCE, self.qemu]).args(self.machine).args(["-nographic", "-kernel"]).arg(image);
-        let output =
-            machine.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start QEMU")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "the machine does not end by itself:\n{text}");
+        let (status, text) = process::boot(PATIENCE, self.qemu, self.machine, &image)?;
+        ensure!(status.success(), "the machine does not end by itself:\n{text}");
         let reports = text.lines().filter_map(|line| line.trim().strip_prefix('@'));
         reports.map(serde_json::from_str).collect::<Result<_, _>>().context("a report that is not JSON")
     }

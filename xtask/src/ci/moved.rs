@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::outcome::Done;
+use crate::files::{copy_files, remove, sources};
 use crate::measure::target_folder;
 use crate::process::{self, cargo, read};
 
@@ -49,7 +50,7 @@ pub fn moved(root: &Path) -> Result<Done> {
     for part in [&place, &edited, &found, "cargo build --release"] {
         ensure!(said(&refused).contains(part), "the refusal does not name {part:?}: {}", said(&refused));
     }
-    fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
+    remove(&copy)?;
     Ok(Done::Passed("an edit in a copied tree is what is checked, and an older program is refused".into()))
 }
 
@@ -73,41 +74,20 @@ fn said(output: &Output) -> String {
 /// Builds here, and copies sources and what was built, with their times; returns the copy.
 fn copied(root: &Path) -> Result<PathBuf> {
     let copy = root.join(COPY);
-    if copy.exists() {
-        fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
-    }
+    remove(&copy)?;
     process::run(&mut cargo(root, BUILD))?;
     let target = target_folder(root)?.join("release");
-    for file in sources(root)? {
-        copy_file(&root.join(&file), &copy.join(&file))?;
-    }
-    let release = copy.join("target/release");
+    copy_files(root, sources(root)?, &copy)?;
     // All packages' small files, and of the large ones those that this program is made of.
-    for folder in [".fingerprint", "build"] {
-        copy_folder(&target.join(folder), &release.join(folder))?;
-    }
-    for file in artifacts(root)? {
-        let Ok(inside) = file.strip_prefix(&target) else { continue };
-        copy_file(&file, &release.join(inside))?;
-    }
+    let inside = |file: PathBuf| file.strip_prefix(&target).ok().map(Path::to_path_buf);
+    let mut files: Vec<PathBuf> = artifacts(root)?.into_iter().filter_map(inside).collect();
     let deps = target.join("deps");
     for file in deps.read_dir().with_context(|| format!("cannot read {}", deps.display()))? {
-        let path = file?.path();
-        if path.extension() == Some(OsStr::new("d")) {
-            copy_file(&path, &release.join("deps").join(path.file_name().unwrap_or_default()))?;
-        }
+        files.extend(inside(file?.path()).filter(|file| file.extension() == Some(OsStr::new("d"))));
     }
+    files.extend([".fingerprint", "build"].map(PathBuf::from));
+    copy_files(&target, files, &copy.join("target/release"))?;
     Ok(copy)
-}
-
-/// The files of the checkout, as git knows them, and those that are new.
-fn sources(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let listed = read(&mut git)?;
-    let files = listed.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from);
-    // What was deleted and is not committed yet is listed too.
-    Ok(files.filter(|file| root.join(file).is_file()).collect())
 }
 
 /// The libraries and programs that the command is made of.
@@ -124,26 +104,4 @@ fn artifacts(root: &Path) -> Result<BTreeSet<PathBuf>> {
     let metadata: Vec<_> = files.iter().map(|file| file.with_extension("rmeta")).collect();
     files.extend(metadata.into_iter().filter(|file| file.is_file()));
     Ok(files)
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let path = entry?.path();
-        let place = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() { copy_folder(&path, &place)? } else { copy_file(&path, &place)? }
-    }
-    Ok(())
-}
-
-/// Copies a file and its time, as `cp -a` does.
-fn copy_file(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().context("a file lies in a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
-    let times = FileTimes::new().set_modified(fs::metadata(from)?.modified()?);
-    File::options()
-        .write(true)
-        .open(to)
-        .and_then(|file| file.set_times(times))
-        .with_context(|| format!("cannot set the time of {}", to.display()))
 }

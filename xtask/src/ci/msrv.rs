@@ -1,12 +1,11 @@
 //! The oldest Rust that the published packages promise.
 
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 use std::path::Path;
 use std::process::Command;
 
 use super::outcome::Done;
-use crate::package::{INTEGRATIONS, integration_features};
+use crate::package::{INTEGRATIONS, integration_features, published};
 use crate::process::{self, cargo, read};
 
 const MSRV: &str = "1.85";
@@ -17,12 +16,12 @@ const INSTALL: &str = "toolchain install 1.85 --profile minimal --no-self-update
 const LATER: [&str; 2] = ["page-table-generic", "page_table_multiarch"];
 
 pub fn msrv(root: &Path) -> Result<Done> {
-    let metadata = read(&mut cargo(root, "metadata --no-deps --format-version 1"))?;
-    let published = published(&metadata)?;
+    let published = published(root)?;
     let features = promised(integration_features(root)?)?;
-    let names: Vec<&str> = published.iter().map(|(name, _)| name.as_str()).collect();
-    for (name, version) in &published {
-        ensure!(version == MSRV, "package {name} says rust-version {version:?}, the promise is {MSRV}");
+    let names: Vec<&str> = published.iter().filter_map(|package| package["name"].as_str()).collect();
+    for package in &published {
+        let (name, version) = (&package["name"], &package["rust_version"]);
+        ensure!(version == MSRV, "package {name} says rust-version {version}, the promise is {MSRV}");
     }
     if !installed()
         && (process::run(Command::new("rustup").args(INSTALL.split(' '))).is_err() || !installed())
@@ -58,18 +57,9 @@ fn promised(features: Vec<String>) -> Result<String> {
     Ok(names.join(","))
 }
 
-/// Returns name and promised Rust of each package that may be published.
-fn published(metadata: &str) -> Result<Vec<(String, String)>> {
-    let metadata: Value = serde_json::from_str(metadata)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let public = packages.iter().filter(|package| package["publish"].is_null());
-    Ok(public.map(|package| (text(&package["name"]), text(&package["rust_version"]))).collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{promised, published};
+    use super::promised;
 
     #[test]
     fn features_that_need_a_later_rust_are_left_out_and_must_exist() {
@@ -77,15 +67,5 @@ mod tests {
         let all = promised(features(&["log", "page-table-generic", "page_table_multiarch", "x86_64"]));
         assert_eq!(all.expect("both"), "shootdown-integrations/log,shootdown-integrations/x86_64");
         assert!(promised(features(&["log", "page-table-generic"])).is_err());
-    }
-
-    #[test]
-    fn packages_that_are_never_published_promise_nothing() {
-        let metadata = r#"{"packages":[
-            {"name":"a","publish":null,"rust_version":"1.85"},
-            {"name":"b","publish":[],"rust_version":"1.85"},
-            {"name":"c","publish":null,"rust_version":null}]}"#;
-        let expected = [("a", "1.85"), ("c", "")].map(|(n, v)| (n.to_owned(), v.to_owned()));
-        assert_eq!(published(metadata).expect("metadata"), expected);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::outcome::Done;
+use crate::files::{copy_files, remove, sources};
 use crate::process::{self, cargo, shootdown};
 
 const EXAMPLE: &str = "examples/own-case";
@@ -50,14 +51,12 @@ fn author(root: &Path, copy: &Path) -> Result<String> {
     let count = packages.len();
     ensure!(count <= PACKAGES, "an author builds {count} packages, at most {PACKAGES}: {packages:?}");
     let cold = root.join(COLD);
-    if cold.exists() {
-        fs::remove_dir_all(&cold).with_context(|| format!("cannot remove {}", cold.display()))?;
-    }
+    remove(&cold)?;
     // What this process has waited for meanwhile has other steps in it, which run beside this one.
     let mut timed = Command::new("sh");
     timed.current_dir(copy).env("CARGO_TARGET_DIR", &cold).args(["-c", "cargo build --release && times"]);
     let took = seconds(&process::read(&mut timed)?);
-    fs::remove_dir_all(&cold).with_context(|| format!("cannot remove {}", cold.display()))?;
+    remove(&cold)?;
     let Some(took) = took else { return Ok(format!("an author builds {count} packages")) };
     ensure!(took <= CPU_SECONDS, "a first build takes {took:.0} s of CPUs, at most {CPU_SECONDS}");
     Ok(format!("an author builds {count} packages in {took:.0} s of CPUs"))
@@ -97,10 +96,8 @@ fn in_corpus(root: &Path, copy: &Path) -> Result<()> {
 pub fn copy_package(root: &Path, package: &Path) -> Result<PathBuf> {
     let copy = root.join(COPY);
     // What an earlier run wrote would be in the way of templates.
-    if copy.exists() {
-        fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
-    }
-    copy_files(package, &copy)?;
+    remove(&copy)?;
+    copy_files(package, sources(package)?, &copy)?;
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock")).context("cannot copy Cargo.lock")?;
     Ok(copy)
 }
@@ -117,20 +114,6 @@ fn name_in(main: &Path, module: &str, first: &str, list: &str, name: &str) -> Re
     let text = fs::read_to_string(main).with_context(|| format!("cannot read {}", main.display()))?;
     let text = with_module(&text, module, (first, list, name))?;
     fs::write(main, text).with_context(|| format!("cannot write {}", main.display()))
-}
-
-fn copy_files(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let entry = entry?;
-        let (name, path) = (entry.file_name(), entry.path());
-        if entry.file_type()?.is_file() {
-            fs::copy(&path, to.join(&name)).with_context(|| format!("cannot copy {}", path.display()))?;
-        } else if name != "target" {
-            copy_files(&path, &to.join(&name))?;
-        }
-    }
-    Ok(())
 }
 
 /// Names `module` before `first`, and its constant `name` in the list that begins with `list`.

@@ -12,9 +12,9 @@ use super::{
     trampoline,
 };
 use crate::measure::{self, Differing, Functions, Look};
-use crate::mutants::Mutated;
+use crate::mutants::{self, Mutated, Wanted};
 use crate::process::cpu_seconds;
-use crate::tidy;
+use crate::{mutate, mutate_bugs, mutate_weak, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -258,14 +258,14 @@ impl Step {
             Self::Moved => moved::moved(root),
             Self::Museum => gates::museum(root),
             Self::Bench => gates::bench(root),
-            Self::MutateBugs => gates::mutate_bugs(root),
+            Self::MutateBugs => mutate_bugs::run(root).map(Done::Passed),
             Self::OwnCase => own_case::own_case(root),
             Self::Book => book::book(root),
             Self::Rules => gates::rules(root),
-            Self::MutateWeak => gates::mutate_weak(root),
-            Self::Mutate => gates::mutate(root),
-            Self::Mutants => gates::mutants(root, Mutated::Engine),
-            Self::MutateExplorer => gates::mutants(root, Mutated::Explorer),
+            Self::MutateWeak => mutate_weak::run(root).map(Done::Passed),
+            Self::Mutate => mutate::run(root, &[], None).map(Done::Passed),
+            Self::Mutants => mutants::run(root, &Wanted::quick(Mutated::Engine)).map(Done::Passed),
+            Self::MutateExplorer => mutants::run(root, &Wanted::quick(Mutated::Explorer)).map(Done::Passed),
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
             Self::Trampoline => trampoline::trampoline(root).map(Done::Passed),

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crate::process::{self, cargo};
 
@@ -42,11 +41,9 @@ fn boot(root: &Path, folder: &Path, target: &str, features: &str) -> Result<Stri
     let mut build =
         cargo(folder, &format!("build --quiet --release --locked --target {TARGET} {features} --target-dir"));
     process::run(build.arg(&target))?;
-    let mut machine = Command::new("timeout");
-    machine.args([PATIENCE, "qemu-system-riscv64", "-machine", "virt", "-smp", "4", "-m", "256M"]);
-    machine.args(["-nographic", "-no-reboot", "-kernel"]).arg(target.join(TARGET).join("release/trampoline"));
-    let output = machine.stdin(Stdio::null()).output().context("cannot start QEMU")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let machine = ["-machine", "virt", "-smp", "4", "-m", "256M", "-no-reboot"];
+    let image = target.join(TARGET).join("release/trampoline");
+    let (_, text) = process::boot(PATIENCE, "qemu-system-riscv64", &machine, &image)?;
     let line = text.lines().find(|line| line.ends_with("stale reads"));
     Ok(line.with_context(|| format!("the machine does not end by itself:\n{text}"))?.to_owned())
 }

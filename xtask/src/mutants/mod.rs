@@ -46,6 +46,13 @@ pub struct Wanted<'a> {
     pub record: bool,
 }
 
+impl Wanted<'_> {
+    /// The catchers that are recorded for the mistakes in `of`.
+    pub fn quick(of: Mutated) -> Self {
+        Self { of, quick: true, ..Self::default() }
+    }
+}
+
 /// What became of one mutant.
 #[derive(Debug)]
 enum Fate {

@@ -5,10 +5,11 @@ use regex::Regex;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::set::{Checker, Mutant, Mutated};
 use super::weave::{Numbered, weave};
+use crate::files::sources;
 use crate::process::{self, line};
 
 impl Mutated {
@@ -129,15 +130,14 @@ fn woven(root: &Path, mutated: Mutated, mutants: &[Mutant]) -> Result<BTreeMap<S
 /// Copies what git knows or would know, with `woven` in place of what is there. A file that is the same already is not
 /// touched, so that cargo builds only what has changed.
 fn copy(root: &Path, tree: &Path, woven: &BTreeMap<String, String>) -> Result<()> {
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let listed = process::read(&mut git)?;
     let mut wanted = BTreeSet::new();
-    for path in listed.split('\0').filter(|path| !path.is_empty() && root.join(path).is_file()) {
-        let to = tree.join(path);
-        let new = match woven.get(path) {
+    for path in sources(root)? {
+        let to = tree.join(&path);
+        let new = match path.to_str().and_then(|path| woven.get(path)) {
             Some(text) => text.clone().into_bytes(),
-            None => std::fs::read(root.join(path)).with_context(|| format!("cannot read {path}"))?,
+            None => {
+                std::fs::read(root.join(&path)).with_context(|| format!("cannot read {}", path.display()))?
+            }
         };
         if std::fs::read(&to).ok().as_ref() != Some(&new) {
             let folder = to.parent().context("a file lies in a folder")?;

@@ -1,11 +1,11 @@
 //! The bug collection: every file of a bug is in its class and has its story, and every header is sound.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::read::{Finding, Source};
-use crate::process::{line, shootdown};
+use crate::process::{Checked, checked};
 
 /// A folder a class.
 const BUGS: &str = "crates/cases/src/bugs/";
@@ -44,11 +44,9 @@ fn stray(path: &str, inside: &BTreeMap<&str, &Source>) -> Option<String> {
 /// # Errors
 /// The command that asks cannot be built or says something else.
 pub fn headers(root: &Path) -> Result<Vec<String>> {
-    let mut command = shootdown(root, "check bugs --list --json")?;
-    let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
-    let said = String::from_utf8_lossy(&output.stderr);
+    let Checked { status, said, .. } = checked(root, "bugs --list")?;
     let problems = malformed(&said);
-    ensure!(output.status.success() || !problems.is_empty(), "`{}` failed: {said}", line(&command));
+    ensure!(status.success() || !problems.is_empty(), "the bugs cannot be listed: {said}");
     Ok(problems)
 }
 

@@ -2,7 +2,7 @@
 
 mod bugs;
 mod comments;
-mod files;
+mod content;
 mod orders;
 mod partners;
 mod read;
@@ -11,10 +11,9 @@ mod rules;
 mod sites;
 
 use anyhow::{Result, bail};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
-use crate::process;
+use crate::files;
 use read::Source;
 
 /// Reads all files that git knows or would know; returns how many.
@@ -29,7 +28,7 @@ pub fn run(root: &Path) -> Result<usize> {
     findings.extend(relaxed::read(&sources));
     findings.extend(bugs::read(&sources));
     for source in &sources {
-        findings.extend(files::read(source));
+        findings.extend(content::read(source));
         findings.extend(comments::read(source));
         findings.extend(orders::read(source));
     }
@@ -49,12 +48,9 @@ pub fn run(root: &Path) -> Result<usize> {
 
 /// Reads the text files; those that are not text have nothing to be read for.
 fn sources(root: &Path) -> Result<Vec<Source>> {
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let paths = process::read(&mut git)?;
-    let read = |path: &str| {
-        let text = std::fs::read(root.join(path)).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
-        Some(Source { path: path.to_owned(), text })
+    let read = |path: PathBuf| {
+        let text = std::fs::read(root.join(&path)).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
+        Some(Source { path: path.to_str()?.to_owned(), text })
     };
-    Ok(paths.split('\0').filter(|path| !path.is_empty()).filter_map(read).collect())
+    Ok(files::sources(root)?.into_iter().filter_map(read).collect())
 }

@@ -5,7 +5,6 @@
 //! given with [`Timings::doubt`]: they are no evidence.
 
 mod engine;
-#[cfg(feature = "grace")]
 mod grace;
 mod pin;
 mod rivals;
@@ -54,8 +53,7 @@ pub struct Timings {
 
 /// Returns how many threads [`host`] starts: all ways have theirs, and those of one run at a time.
 pub fn threads(sharers: usize) -> usize {
-    let groups = if cfg!(feature = "grace") { 5 } else { 3 };
-    groups * sharers
+    5 * sharers
 }
 
 /// Times each way with `sharers` other threads, in `rounds` pairs.
@@ -89,7 +87,7 @@ fn time(sharers: usize, rounds: usize, mine: &[usize]) -> std::io::Result<Vec<Ti
     let (others, kernels) = rivals::rivals(sharers)?;
     let (broadcast, broadcasts) = rivals::broadcast(sharers);
     let mut groups = vec![(vec![broadcast], broadcasts), (others, kernels)];
-    groups.extend(graces(sharers));
+    groups.extend([grace::epoch(sharers), grace::seize(sharers)].map(|(way, threads)| (vec![way], threads)));
     // Last, as threads begin where their maker may run.
     pin::pin(mine)?;
     let (mut all, mut timings) = (Vec::new(), Vec::new());
@@ -115,17 +113,6 @@ fn time(sharers: usize, rounds: usize, mine: &[usize]) -> std::io::Result<Vec<Ti
     let same = Spread { low: 1.0, median: 1.0, high: 1.0 };
     timings.insert(0, Timing { way: engine.name(), nanoseconds: spread(all), over_engine: same });
     Ok(timings)
-}
-
-/// The ways that wait for grace periods, each with its threads.
-#[cfg(feature = "grace")]
-fn graces(sharers: usize) -> Vec<(Vec<Box<dyn Way>>, Threads)> {
-    [grace::epoch(sharers), grace::seize(sharers)].map(|(way, threads)| (vec![way], threads)).into()
-}
-
-#[cfg(not(feature = "grace"))]
-fn graces(_: usize) -> Vec<(Vec<Box<dyn Way>>, Threads)> {
-    Vec::new()
 }
 
 /// Nanoseconds of one flush, while the threads of this way alone are awake.
@@ -154,9 +141,9 @@ mod tests {
     fn every_way_comes_to_an_end_and_the_engine_is_its_own_measure() {
         let timings = host(1, 2).expect("a host that can").timings;
         let names: Vec<&str> = timings.iter().map(|timing| timing.way).collect();
-        let plain = ["engine", "mutex-broadcast", "membarrier", "mprotect", "signal"];
-        assert_eq!(names[..5], plain);
-        assert_eq!(names[5..].len(), if cfg!(feature = "grace") { 2 } else { 0 });
+        let expected =
+            ["engine", "mutex-broadcast", "membarrier", "mprotect", "signal", "crossbeam-epoch", "seize"];
+        assert_eq!(names, expected);
         assert!((timings[0].over_engine.median - 1.0).abs() < f64::EPSILON);
         assert!(timings.iter().all(|timing| timing.nanoseconds.low > 0.0));
     }

@@ -159,8 +159,7 @@ pub fn workload(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{policies, within};
-    use shootdown_bench::policy::PolicyKind;
+    use super::within;
     use shootdown_bench::workload::WorkloadKind;
 
     #[test]
@@ -179,14 +178,5 @@ mod tests {
         let chosen = super::chosen("workload", &names, &[], &[], WorkloadKind::of).expect("workloads");
         let names: Vec<_> = chosen.into_iter().map(WorkloadKind::name).collect();
         assert_eq!(names, ["mapbench-local", "mapbench-pipeline", "mapbench-global"]);
-    }
-
-    #[test]
-    fn an_unknown_policy_is_named_with_what_may_have_been_meant() {
-        let said = policies(&["linux-x68".into()], &PolicyKind::ALL).expect_err("no policy").to_string();
-        assert!(said.contains("\"linux-x68\"") && said.contains("did you mean: linux-x86"), "{said}");
-        let said = policies(&["linx".into()], &PolicyKind::ALL).expect_err("no policy").to_string();
-        assert!(said.contains("did you mean: linux-x86"), "{said}");
-        assert_eq!(policies(&[], &PolicyKind::ALL).expect("all").len(), PolicyKind::ALL.len());
     }
 }

@@ -11,7 +11,6 @@ use crate::commands::guide::Guide;
 use crate::commands::museum;
 use crate::draw::columns::{self, Look};
 use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVED, tell};
-use crate::files::{apart, probe};
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::{counted, fill, machine, seconds, width, wrapping};
@@ -26,7 +25,6 @@ const PROSE: usize = 88;
 /// # Errors
 /// Input that cannot be used, or output that cannot be written.
 pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
-    museum::can_write(args)?;
     match &args.name {
         Some(name) => explain_one(args, name, bugs),
         None => museum::all(args, bugs),
@@ -39,12 +37,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     let removed = removed.map(|removed| removed.name.as_str());
     let case = find(&cases, name).map_err(|failure| failure.with_removed(removed))?;
     args.limits.afford_workers()?;
-    if let (Some(one), Some(other)) = (&args.svg, &args.html) {
-        apart(("--svg", one), ("--html", other))?;
-    }
-    for path in [&args.svg, &args.html].into_iter().flatten() {
-        probe(path)?;
-    }
+    museum::can_write(args)?;
     let memory = args.limits.memory_for(case.memory);
     let mut out = anstream::stdout();
     if !args.text {
@@ -70,12 +63,8 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
         (None, true) => tell(format_args!("no counterexample to list: {}", summary(case.kind, &report))),
         (None, false) => writeln!(out, "{}", fill(&summary(case.kind, &report)))?,
     }
-    let drawn =
-        args.svg.as_deref().map(|path| museum::picture(path, case, report.trace.as_ref())).transpose()?;
-    if let (Some(path), false) = (&args.html, interrupt.came()) {
-        museum::one(path, &guide, (bugs, &cases), (case, &report), removed)?;
-    }
-    let missing = drawn == Some(false) || (args.text && report.trace.is_none());
+    let drawn = museum::write(args, &guide, (bugs, &cases), (case, &report))?;
+    let missing = !drawn || (args.text && report.trace.is_none());
     Ok(ExitCode::from(match report.verdict {
         Verdict::Stopped(_) if interrupt.came() => INTERRUPTED,
         Verdict::Stopped(_) | Verdict::Panics(_) | Verdict::Misuses(_) => NOT_AS_EXPECTED,

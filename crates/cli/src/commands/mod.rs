@@ -1,64 +1,54 @@
 //! One module for each command. A command whose feature is off answers with the feature's name.
 
+#[cfg(not(feature = "full"))]
 mod absent;
-#[cfg(feature = "bench")]
+#[cfg(feature = "full")]
 mod bench;
-#[cfg(feature = "bench")]
+#[cfg(feature = "full")]
 mod bench_grid;
-#[cfg(feature = "bench")]
+#[cfg(feature = "full")]
 mod bench_table;
-#[cfg(feature = "boot")]
+#[cfg(feature = "full")]
 mod boot;
 mod check;
-#[cfg(feature = "doctor")]
+#[cfg(feature = "full")]
 mod doctor;
 mod explain;
 mod guide;
 mod list;
 mod merge;
-#[cfg(feature = "pages")]
+#[cfg(feature = "full")]
 mod museum;
 mod mutants;
 mod new_case;
-#[cfg(feature = "bench")]
+#[cfg(feature = "full")]
 mod policies;
-#[cfg(feature = "bench")]
+#[cfg(feature = "full")]
 mod record_import;
 mod replay;
-#[cfg(feature = "bench")]
 mod replay_input;
-#[cfg(feature = "bench")]
+#[cfg(feature = "full")]
 mod replay_trace;
-#[cfg(feature = "shell")]
+#[cfg(feature = "full")]
 mod shell;
 mod welcome;
 
-#[cfg(not(feature = "pages"))]
+#[cfg(not(feature = "full"))]
 use absent::museum;
-#[cfg(not(feature = "bench"))]
-use absent::{replay_input, replay_trace};
+#[cfg(not(feature = "full"))]
+pub use absent::refuse;
+#[cfg(feature = "full")]
+pub use {
+    bench::bench,
+    boot::boot,
+    doctor::doctor,
+    record_import::record_import,
+    shell::{completions, man},
+};
 
-#[cfg(not(feature = "boot"))]
-pub use absent::boot;
-#[cfg(not(feature = "doctor"))]
-pub use absent::doctor;
-#[cfg(not(feature = "bench"))]
-pub use absent::{bench, record_import};
-#[cfg(not(feature = "shell"))]
-pub use absent::{completions, man};
-#[cfg(feature = "bench")]
-pub use bench::bench;
-#[cfg(feature = "boot")]
-pub use boot::boot;
 pub use check::check;
-#[cfg(feature = "doctor")]
-pub use doctor::doctor;
 pub use explain::explain;
 pub use merge::{merge, merge_texts};
 pub use new_case::new_case;
-#[cfg(feature = "bench")]
-pub use record_import::record_import;
 pub use replay::replay;
-#[cfg(feature = "shell")]
-pub use shell::{completions, man};
 pub use welcome::welcome;

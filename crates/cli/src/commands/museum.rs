@@ -11,19 +11,22 @@ use crate::args::ExplainArgs;
 use crate::catalogue;
 use crate::draw::svg;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, tell};
-use crate::files::{self, probe, unwritable};
+use crate::files::{self, apart, probe, unwritable};
 use crate::interrupt::Interrupt;
 use crate::museum::{self, Entry, Exhibit};
 use crate::replace::replace;
 use crate::replay_file;
 use crate::select::BROKEN;
 
-/// Whether this build writes what `args` wants to be written.
+/// Finds out whether what `args` wants to be written can be.
 ///
 /// # Errors
-/// None here: a build without pages refuses them.
-pub fn can_write(_: &ExplainArgs) -> Result<(), Failure> {
-    Ok(())
+/// It cannot, or two files are one.
+pub fn can_write(args: &ExplainArgs) -> Result<(), Failure> {
+    if let (Some(one), Some(other)) = (&args.svg, &args.html) {
+        apart(("--svg", one), ("--html", other))?;
+    }
+    [&args.svg, &args.html].into_iter().flatten().try_for_each(|path| probe(path))
 }
 
 /// Runs `shootdown explain --all --html DIR`: a page for each bug, and the entrance.
@@ -81,22 +84,25 @@ fn must_be_ours(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes the page of one case to `path`.
+/// Writes the picture and the page of one case that `args` wants; returns whether all of that was there to draw.
 ///
 /// # Errors
-/// There is nothing to step through, or `path` cannot be written.
-pub fn one(
-    path: &Path,
+/// There is nothing to step through, or a file cannot be written.
+pub fn write(
+    args: &ExplainArgs,
     guide: &Guide<'_>,
     (bugs, cases): (&[Bug], &[Case]),
     (case, report): (&Case, &Report),
-    removed: Option<&str>,
-) -> Result<(), Failure> {
-    let Some(trace) = &report.trace else {
-        return Err(nothing_to_show(case, report));
-    };
-    let text = Pages { bugs, cases, guide }.page((case, report, trace), removed, false)?;
-    replace(path, text.as_bytes())
+) -> Result<bool, Failure> {
+    let trace = report.trace.as_ref();
+    let drawn = args.svg.as_deref().map_or(Ok(true), |path| picture(path, case, trace))?;
+    if let (Some(path), false) = (&args.html, guide.interrupt.came()) {
+        let Some(trace) = trace else { return Err(nothing_to_show(case, report)) };
+        let removed = args.removal.removed().map(|removed| removed.name.as_str());
+        let text = Pages { bugs, cases, guide }.page((case, report, trace), removed, false)?;
+        replace(path, text.as_bytes())?;
+    }
+    Ok(drawn)
 }
 
 /// What pages need besides the case itself.
@@ -151,7 +157,7 @@ impl Pages<'_> {
 }
 
 /// Writes the picture, if there is something to draw; returns whether there was.
-pub fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Failure> {
+fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Failure> {
     let Some(trace) = trace else {
         tell(format_args!("nothing to draw: {} is left as it was", path.display()));
         return Ok(false);

@@ -5,16 +5,28 @@ use serde::Serialize;
 use shootdown_bench::bench::Rates;
 use shootdown_bench::machine::Totals;
 use shootdown_bench::policy::PolicyKind;
-use shootdown_bench::trace::{Recorded, Replayed, replay as run};
-use std::io::{self, Write};
+use shootdown_bench::trace::{Entry, Reader, Recorded, Replayed, TraceError, replay as run};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::bench_table::{self, LEGEND};
 use super::record_import::bytes_bar;
-use super::replay_input::Trace;
 use crate::args::ReplayArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 use crate::output::{counted, fill};
+
+const TRACE_REMEDY: &str = "record it again with `shootdown record-import FILE`";
+
+/// A trace that can be read more than once.
+pub struct Trace {
+    /// What messages call it.
+    pub name: String,
+    /// Its bytes.
+    pub length: u64,
+    file: File,
+}
 
 /// One policy's line of JSON.
 #[derive(Serialize)]
@@ -99,4 +111,77 @@ fn json(policy: PolicyKind, tags: bool, replayed: &Replayed) -> io::Result<Strin
         totals,
         rates: Rates::of(&totals),
     })?)
+}
+
+/// Where a trace can be read again.
+pub enum Kept<R> {
+    There(File),
+    /// A pipe; the bytes that were read go into this file too.
+    Copied(R, File),
+}
+
+impl<R> Kept<R> {
+    /// Keeps the trace that `input` reads from `path`.
+    pub fn of(path: &Path, input: R) -> io::Result<Self> {
+        let is_file = path != Path::new("-") && std::fs::metadata(path).is_ok_and(|data| data.is_file());
+        Ok(if is_file { Self::There(File::open(path)?) } else { Self::Copied(input, tempfile::tempfile()?) })
+    }
+}
+
+impl Trace {
+    /// Reads through a trace, up to what is damaged.
+    pub fn open(name: String, kept: Kept<impl Read>) -> Result<Self, Failure> {
+        let (flushes, file) = match kept {
+            Kept::There(file) => (flushes(&name, &file)?, file),
+            Kept::Copied(input, mut copy) => (flushes(&name, Copying { input, copy: &mut copy })?, copy),
+        };
+        if flushes == Some(0) {
+            return Err(Failure::bad_input(
+                format!("{name}: the trace has no flush, so there is nothing to count"),
+                "record event tlb/tlb_flush too, which kernels for x86 have",
+            ));
+        }
+        let length = file.metadata()?.len();
+        Ok(Self { name, length, file })
+    }
+
+    /// Begins to read.
+    pub fn reader(&self) -> Result<Reader<BufReader<&File>>, Failure> {
+        let mut file = &self.file;
+        let rewound = file.seek(SeekFrom::Start(0)).map_err(TraceError::from);
+        rewound.and_then(|_| Reader::new(BufReader::new(file))).map_err(|error| self.failure(&error))
+    }
+
+    /// The refusal of a trace that cannot be read.
+    pub fn failure(&self, error: &impl std::fmt::Display) -> Failure {
+        Failure::bad_input(format!("{}: {error}", self.name), TRACE_REMEDY)
+    }
+}
+
+/// Counts the flushes of a whole trace; what is wrong behind the header is for the replay to report.
+fn flushes(name: &str, input: impl Read) -> Result<Option<u64>, Failure> {
+    let reader = Reader::new(BufReader::new(input));
+    let mut reader = reader.map_err(|error| Failure::bad_input(format!("{name}: {error}"), TRACE_REMEDY))?;
+    let mut flushes = 0;
+    loop {
+        match reader.entry() {
+            Ok(Some((_, _, entry))) => flushes += u64::from(matches!(entry, Entry::Flush { .. })),
+            Ok(None) => return Ok(Some(flushes)),
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+/// Reads, and writes what is read to a copy.
+struct Copying<'f, R> {
+    input: R,
+    copy: &'f mut File,
+}
+
+impl<R: Read> Read for Copying<'_, R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(bytes)?;
+        self.copy.write_all(&bytes[..read])?;
+        Ok(read)
+    }
 }

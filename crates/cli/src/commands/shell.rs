@@ -4,7 +4,6 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
-#[cfg(feature = "bench")]
 use shootdown_bench::{policy::PolicyKind, workload::WorkloadKind};
 use shootdown_cases::bugs::Bug;
 use shootdown_cases::engine::Fault;
@@ -57,14 +56,10 @@ fn offers(bugs: &[Bug]) -> Vec<(&'static str, &'static str, Vec<String>)> {
     let sites: Vec<String> = Fault::sites().iter().map(|&site| site.into()).collect();
     let mut offers = vec![("check", "names", with_groups), ("explain", "name", names)];
     offers.extend(["check", "explain"].map(|command| (command, "drop_site", sites.clone())));
-    #[cfg(feature = "bench")]
-    {
-        let policies: Vec<String> = PolicyKind::ALL.map(|policy| policy.name().to_owned()).to_vec();
-        let workloads = WorkloadKind::ALL.map(WorkloadKind::name).into_iter().chain(WorkloadKind::GROUPS);
-        offers.extend(["bench", "replay"].map(|command| (command, "policy", policies.clone())));
-        offers.push(("bench", "workload", workloads.map(Into::into).collect()));
-    }
-    #[cfg(feature = "boot")]
+    let policies: Vec<String> = PolicyKind::ALL.map(|policy| policy.name().to_owned()).to_vec();
+    let workloads = WorkloadKind::ALL.map(WorkloadKind::name).into_iter().chain(WorkloadKind::GROUPS);
+    offers.extend(["bench", "replay"].map(|command| (command, "policy", policies.clone())));
+    offers.push(("bench", "workload", workloads.map(Into::into).collect()));
     offers.push(("boot", "scenario", super::boot::SCENARIOS.map(Into::into).to_vec()));
     offers
 }

@@ -1,12 +1,13 @@
 //! A machine of one CPU that says what is done to it, on which integrations are tried out.
 
-use shootdown::flush::{FlushRequest, LocalFlush};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::tags::{OnInstall, Tag, Untagged};
 use shootdown::trace::Event;
 use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
+use std::alloc::{Layout, alloc, dealloc};
 use std::sync::{Mutex, PoisonError};
 
 /// What was done to the machine.
@@ -94,6 +95,32 @@ pub fn running() -> (&'static Shootdown<Machine>, UserRef<'static, Machine>) {
     engine.switch_to(&user);
     engine.platform().take();
     (engine, user)
+}
+
+const TABLE: Layout = match Layout::from_size_align(4096, 4096) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a power of two"),
+};
+
+/// Gives memory of the host to a table, and its address, which is the frame's too.
+pub fn new_table() -> usize {
+    // SAFETY: the layout is not empty.
+    unsafe { alloc(TABLE) }.expose_provenance()
+}
+
+/// Takes the memory of a table back.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. `new_table` made it, and nobody uses it any more.
+pub unsafe fn free_table(address: usize) {
+    // SAFETY: 1. it has this layout.
+    unsafe { dealloc(std::ptr::with_exposed_provenance_mut(address), TABLE) };
+}
+
+/// One page, as the engine has it.
+pub fn page(address: u64, size: PageSize) -> PageRange {
+    PageRange::new(VirtAddr(address), 1, size).expect("an aligned address")
 }
 
 /// A frame that says when it is given back.

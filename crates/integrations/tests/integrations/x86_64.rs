@@ -1,7 +1,7 @@
 //! Tokens of real page tables, in memory of the test's, become flushes of the engine.
 
-use crate::support::{Did, Frame, flushed, running};
-use shootdown::flush::{FlushRequest, PageRange, PageSize, VirtAddr};
+use crate::support::{Did, Frame, flushed, page as run, running};
+use shootdown::flush::{FlushRequest, PageSize};
 use shootdown::tags::Tag;
 use shootdown_integrations::x86_64::{GatherError, MapperGather};
 use x86_64::PhysAddr;
@@ -32,10 +32,6 @@ fn mapper() -> OffsetPageTable<'static> {
 
 fn page<S: x86_64::structures::paging::PageSize>(address: u64) -> Page<S> {
     Page::from_start_address(x86_64::VirtAddr::new(address)).expect("an aligned address")
-}
-
-fn run(address: u64, size: PageSize) -> PageRange {
-    PageRange::new(VirtAddr(address), 1, size).expect("an aligned address")
 }
 
 macro_rules! map {

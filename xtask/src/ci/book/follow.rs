@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 
 use super::document::{Document, Figures, PROMPT, Shown, Task};
 use crate::ci::own_case::copy_package;
+use crate::files::remove;
 use crate::measure::Differing;
 use crate::process::{self, shootdown};
 
@@ -32,9 +33,7 @@ static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d[\d,.]*").expec
 /// A command does not print what its document shows, or does not end so.
 pub fn follow(root: &Path, documents: &[Document], differing: Differing) -> Result<String> {
     let work = root.join(WORK);
-    if work.exists() {
-        fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))?;
-    }
+    remove(&work)?;
     fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
     let (mut files, mut commands, mut wrong) = (0, 0, 0);
     for document in documents {

@@ -1,7 +1,32 @@
 //! Lines that are no events by right.
 
 use super::event::{Body, Known};
-use super::text::{digits, skip_spaces, split_first, split_last, unsigned};
+use super::layout::{number, pattern};
+use regex::bytes::Regex;
+use std::sync::LazyLock;
+
+/// `[   12.345678] ` and what may stand around it, as the kernel log has it; CONFIG_PRINTK_CALLER adds the thread or the CPU.
+static LOG_PREFIX: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?:<\d+>)?\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? "));
+
+/// A frame of a stack, as perf prints it: address, symbol and `(file)`.
+static FRAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[\t ]\s*[[:xdigit:]]{8,} .*\)\s*$"));
+
+/// What the kernel and `trace-cmd` say of events that were lost, and `perf` of chunks, of an unknown number of events.
+static LOST: LazyLock<Regex> = LazyLock::new(|| {
+    let inside = r"LOST EVENTS|EVENTS DROPPED|LOST (?<lost>\d+) EVENTS|(?<dropped>\d+) EVENTS DROPPED";
+    pattern(&format!(r"^(?:CPU:\d+ \[(?:{inside})\]|Processed .* events and lost .* chunks!)$"))
+});
+
+/// The body of an event of `perf` that says that events were lost.
+static LOST_RECORD: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^PERF_RECORD_LOST(?:.*lost (?<lost>\d+)\s*$)?"));
+
+static NOTE: LazyLock<Regex> = LazyLock::new(|| {
+    let words = r"Warning:|Check IO/CPU overload!|Dumping ftrace buffer:|\(ftrace buffer empty\)";
+    let numbers = r"cpus=\d+|version = \d+|CPU \d+ is empty|CPU:\d+ \[SUBBUFFER START\].*";
+    pattern(&format!("^(?:{words}|Kernel buffer statistics:|-+|{numbers})$"))
+});
 
 /// What a line is that is no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +54,14 @@ impl Aside {
         if text.starts_with(b"#") {
             return Some(Self::Comment);
         }
-        if is_frame(line, body) {
+        let frame = text.starts_with(b"=> ") || body == Some(Body::Perf) && FRAME.is_match(line);
+        if frame && !Known::is_mentioned(text) {
             return Some(Self::Frame);
         }
-        if let Some(lost) = lost(text) {
-            return Some(Self::Lost(lost));
+        if let Some(lost) = LOST.captures(text) {
+            return Some(Self::Lost(number(&lost, "lost").or_else(|| number(&lost, "dropped"))));
         }
-        if is_note(text) {
+        if NOTE.is_match(text) {
             return Some(Self::Note);
         }
         let logged = after_log_prefix(line)?;
@@ -43,71 +69,12 @@ impl Aside {
     }
 }
 
-/// Drops `[   12.345678] ` and what may stand around it, as the kernel log has it.
+/// Drops what the kernel log puts before a line.
 pub fn after_log_prefix(line: &[u8]) -> Option<&[u8]> {
-    let level = line.strip_prefix(b"<").and_then(digits).and_then(|(_, rest)| rest.strip_prefix(b">"));
-    let (seconds, rest) = digits(skip_spaces(level.unwrap_or(line).strip_prefix(b"[")?))?;
-    let (micros, rest) = digits(rest.strip_prefix(b".")?)?;
-    let rest = rest.strip_prefix(b"]")?;
-    // CONFIG_PRINTK_CALLER adds the thread or the CPU.
-    let caller = rest.strip_prefix(b"[").map(skip_spaces);
-    let caller = caller.and_then(|rest| rest.strip_prefix(b"T").or(rest.strip_prefix(b"C")));
-    let caller = caller.and_then(digits).and_then(|(_, rest)| rest.strip_prefix(b"]"));
-    (!seconds.is_empty() && micros.len() == 6)
-        .then_some(caller.unwrap_or(rest))
-        .and_then(|rest| rest.strip_prefix(b" "))
+    LOG_PREFIX.find(line).map(|prefix| &line[prefix.end()..])
 }
 
-/// ` => symbol` of the kernel and `trace-cmd`, or perf's address, symbol and `(file)`.
-fn is_frame(line: &[u8], body: Option<Body>) -> bool {
-    let text = line.trim_ascii();
-    if text.starts_with(b"=> ") {
-        return !Known::is_mentioned(text);
-    }
-    let indented = line.starts_with(b"\t") || line.starts_with(b" ");
-    let end = text.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(0);
-    let address = end >= 8 && text[end] == b' ';
-    body == Some(Body::Perf) && indented && address && text.ends_with(b")") && !Known::is_mentioned(text)
-}
-
-/// Reads `CPU:2 [LOST 123 EVENTS]` of the kernel, `CPU:2 [123 EVENTS DROPPED]` of `trace-cmd`, and what `perf` says.
-fn lost(text: &[u8]) -> Option<Option<u64>> {
-    if let Some(rest) = text.strip_prefix(b"Processed ") {
-        // perf counts chunks, of an unknown number of events.
-        return split_first(rest, b" events and lost ")
-            .is_some_and(|(_, rest)| rest.ends_with(b" chunks!"))
-            .then_some(None);
-    }
-    let (_, rest) = digits(text.strip_prefix(b"CPU:")?)?;
-    let inside = rest.strip_prefix(b" [")?.strip_suffix(b"]")?;
-    match inside {
-        b"LOST EVENTS" | b"EVENTS DROPPED" => Some(None),
-        _ => {
-            let kernel = inside.strip_prefix(b"LOST ").and_then(|rest| rest.strip_suffix(b" EVENTS"));
-            Some(Some(unsigned(kernel.or_else(|| inside.strip_suffix(b" EVENTS DROPPED"))?)?))
-        }
-    }
-}
-
-/// Reads the body of an event of `perf` that says that events were lost.
+/// Reads the body of an event of `perf` that says that events were lost, if it is one.
 pub fn lost_record(body: &[u8]) -> Option<Option<u64>> {
-    let rest = body.strip_prefix(b"PERF_RECORD_LOST")?;
-    Some(split_last(rest, b"lost ").and_then(|(_, count)| unsigned(count.trim_ascii())))
-}
-
-fn is_note(text: &[u8]) -> bool {
-    const NOTES: [&[u8]; 5] = [
-        b"Warning:",
-        b"Check IO/CPU overload!",
-        b"Dumping ftrace buffer:",
-        b"(ftrace buffer empty)",
-        b"Kernel buffer statistics:",
-    ];
-    let number_after = |mark: &[u8]| text.strip_prefix(mark).and_then(digits).map(|(_, rest)| rest);
-    NOTES.contains(&text)
-        || text.iter().all(|byte| *byte == b'-')
-        || number_after(b"cpus=") == Some(b"")
-        || number_after(b"version = ") == Some(b"")
-        || number_after(b"CPU ") == Some(b" is empty")
-        || number_after(b"CPU:").is_some_and(|rest| rest.starts_with(b" [SUBBUFFER START]"))
+    LOST_RECORD.captures(body).map(|lost| number(&lost, "lost"))
 }

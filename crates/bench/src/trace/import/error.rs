@@ -1,4 +1,3 @@
-use super::text::shown;
 use std::fmt;
 use std::io;
 
@@ -60,3 +59,12 @@ impl fmt::Display for ImportError {
 }
 
 impl std::error::Error for ImportError {}
+
+/// What an error shows of a line: its beginning, on one line, with what cannot be printed escaped.
+pub fn shown(text: &[u8]) -> String {
+    const LONGEST: usize = 120;
+    let text = String::from_utf8_lossy(text.trim_ascii());
+    let cut: String = text.chars().take(LONGEST).collect();
+    let dots = if cut.len() < text.len() { "..." } else { "" };
+    format!("{cut:?}{dots}")
+}

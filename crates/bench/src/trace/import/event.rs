@@ -1,14 +1,13 @@
 //! What an event says: the fields of those that matter, as the kernel prints them, and as libtraceevent and its plugins do
 //! for `trace-cmd report` and `perf script`.
-//!
-//! Fields are read from the end, where only the kernel writes: the name of a task may hold anything that looks like one.
 
-use super::text::{digits, hexadecimal, shown, signed, skip_spaces, split_first, split_last, unsigned};
+use super::error::shown;
+use super::layout::{number, pattern};
+use regex::bytes::{Captures, Regex};
+use std::sync::{LazyLock, OnceLock};
 
 /// The column to which `trace-cmd` fills up the names of events.
 const COLUMN: usize = 22;
-/// Bytes from the end of the fields among which the name of the next task or of a child begins.
-const LAST_NAME: usize = 128;
 
 /// What an event is to a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +38,7 @@ pub enum Reason {
 
 impl Reason {
     /// All, by number, with the words that the kernel prints; the case of letters differs from release to release.
-    pub const ALL: [(Self, &str); 5] = [
+    const ALL: [(Self, &str); 5] = [
         (Self::TaskSwitch, "flush on task switch"),
         (Self::RemoteShootdown, "remote shootdown"),
         (Self::LocalMm, "local mm shootdown"),
@@ -48,77 +47,139 @@ impl Reason {
     ];
 }
 
-/// The events that matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Known {
-    TlbFlush,
-    Switch,
-    Fork,
-    Exit,
-    Munmap,
-    Mprotect,
-    Madvise,
-    Mremap,
-    Execve,
-    Execveat,
+/// Fields in their order, each with its name and what is printed of it. The name of a task may hold anything that looks like a
+/// field, so what follows one is looked for from the end.
+type Fields = [(&'static str, &'static str)];
+
+/// `REASONS` stands for the words and the number of any [`Reason`]; plugins print `=` for `:`, and no words for reasons that
+/// they do not know.
+const FLUSH: &Fields = &[
+    ("pages", "pages[:=]"),
+    ("pages", r"(?<pages>-1|\d+)"),
+    ("reason", " reason[:=]"),
+    ("reason", "(?<reason>REASONS)"),
+];
+const SWITCH: &Fields = &[
+    ("prev_comm", "prev_comm="),
+    ("prev_pid", r".* prev_pid=\d+"),
+    ("prev_prio", r" prev_prio=-?\d+"),
+    ("prev_state", " prev_state=[^ ]+"),
+    ("next_comm", " ==> next_comm="),
+    ("next_pid", r".* next_pid=(?<pid>\d+)"),
+    ("next_prio", r" next_prio=-?\d+"),
+];
+const SWITCH_BY_PLUGIN: &Fields = &[("task", r".*:\d+ \[-?\d+\] [^ ]+ ==> .*:(?<pid>\d+) \[-?\d+\]")];
+const FORK: &Fields = &[
+    ("comm", "comm="),
+    ("pid", r".* pid=\d+"),
+    ("child_comm", " child_comm="),
+    ("child_pid", ".* child_pid="),
+    ("child_pid", r"(?<pid>\d+)"),
+];
+/// What newer kernels add may be missing.
+const EXIT: &Fields = &[
+    ("comm", "comm="),
+    ("pid", r".* pid=\d+"),
+    ("prio", r" prio=-?\d+"),
+    ("group_dead", "(?: group_dead=(?:true|false))?"),
+];
+/// An argument of a call; option verbose puts a type before its name.
+const ARGUMENT: &str = "(?:^|, )(?:[^,]* )?NAME: HEX";
+/// The one that is a length.
+const LENGTH: &str = "(?:^|, )(?:[^,]* )?NAME: (?<bytes>HEX)";
+const MUNMAP: &Fields = &[("addr", ARGUMENT), ("len", LENGTH)];
+const MPROTECT: &Fields = &[("start", ARGUMENT), ("len", LENGTH), ("prot", ARGUMENT)];
+const MADVISE: &Fields = &[("start", ARGUMENT), ("len_in", LENGTH), ("behavior", ARGUMENT)];
+const MREMAP: &Fields = &[
+    ("addr", ARGUMENT),
+    ("old_len", LENGTH),
+    ("new_len", ARGUMENT),
+    ("flags", ARGUMENT),
+    ("new_addr", ARGUMENT),
+];
+/// Of execve and execveat; Linux 7 also prints the path, which may hold anything.
+const EXEC: &Fields = &[("envp", ".*envp: "), ("envp", "HEX(?:, .*flags: HEX)?")];
+
+/// An event that matters: the name of its tracepoint, and its fields.
+#[derive(Debug)]
+pub struct Known {
+    pub name: &'static str,
+    fields: &'static Fields,
+    /// What all fields are, however they are printed.
+    patterns: Vec<Regex>,
+    /// What the first fields are: none, one and so on.
+    begins: OnceLock<Vec<Regex>>,
+}
+
+pub const TLB_FLUSH: &str = "tlb_flush";
+pub const SCHED_SWITCH: &str = "sched_switch";
+
+static ALL: LazyLock<[Known; 10]> = LazyLock::new(|| {
+    [
+        (TLB_FLUSH, FLUSH),
+        (SCHED_SWITCH, SWITCH),
+        ("sched_process_fork", FORK),
+        ("sched_process_exit", EXIT),
+        ("sys_enter_munmap", MUNMAP),
+        ("sys_enter_mprotect", MPROTECT),
+        ("sys_enter_madvise", MADVISE),
+        ("sys_enter_mremap", MREMAP),
+        ("sys_enter_execve", EXEC),
+        ("sys_enter_execveat", EXEC),
+    ]
+    .map(|(name, fields)| {
+        let plugins = (name == SCHED_SWITCH).then_some(SWITCH_BY_PLUGIN);
+        let forms = [fields].into_iter().chain(plugins);
+        let patterns = forms.map(|fields| pattern(&format!("{}$", first(fields)))).collect();
+        Known { name, fields, patterns, begins: OnceLock::new() }
+    })
+});
+
+/// What begins an event that matters, whoever printed it.
+static BEGINS: LazyLock<Regex> = LazyLock::new(|| {
+    let (names, calls) = names();
+    pattern(&format!(r"^(?:(?:[^:]*:)?(?:{names}):|sys_(?:{calls})\()"))
+});
+
+/// The same anywhere.
+static MENTIONED: LazyLock<Regex> = LazyLock::new(|| {
+    let (names, calls) = names();
+    pattern(&format!(r"(?:{names}):|sys_(?:{calls})\("))
+});
+
+/// The names of all events, and of the calls among them, for a pattern.
+fn names() -> (String, String) {
+    let calls: Vec<&str> = ALL.iter().filter_map(Known::call).collect();
+    (ALL.each_ref().map(|known| known.name).join("|"), calls.join("|"))
+}
+
+/// The pattern of `fields`, which the text begins with.
+fn first(fields: &Fields) -> String {
+    let reason = |(reason, words)| {
+        let number = reason as u8;
+        format!(r"(?:(?i:{words})|(?:0x)?0*{number})? \({number}\)")
+    };
+    let fields: String = fields.iter().map(|(name, printed)| printed.replace("NAME", name)).collect();
+    let fields = fields.replace("HEX", "(?:0x)?[[:xdigit:]]{1,16}");
+    format!("^{}", fields.replace("REASONS", &Reason::ALL.map(reason).join("|")))
 }
 
 impl Known {
-    const ALL: [Self; 10] = [
-        Self::TlbFlush,
-        Self::Switch,
-        Self::Fork,
-        Self::Exit,
-        Self::Munmap,
-        Self::Mprotect,
-        Self::Madvise,
-        Self::Mremap,
-        Self::Execve,
-        Self::Execveat,
-    ];
-
-    /// The name of the tracepoint.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TlbFlush => "tlb_flush",
-            Self::Switch => "sched_switch",
-            Self::Fork => "sched_process_fork",
-            Self::Exit => "sched_process_exit",
-            Self::Munmap => "sys_enter_munmap",
-            Self::Mprotect => "sys_enter_mprotect",
-            Self::Madvise => "sys_enter_madvise",
-            Self::Mremap => "sys_enter_mremap",
-            Self::Execve => "sys_enter_execve",
-            Self::Execveat => "sys_enter_execveat",
-        }
-    }
-
-    /// The arguments of the call, and which of them is a length.
-    fn arguments(self) -> (&'static [&'static str], &'static str) {
-        match self {
-            Self::Munmap => (&["addr", "len"], "len"),
-            Self::Mprotect => (&["start", "len", "prot"], "len"),
-            Self::Madvise => (&["start", "len_in", "behavior"], "len_in"),
-            Self::Mremap => (&["addr", "old_len", "new_len", "flags", "new_addr"], "old_len"),
-            _ => (&[], ""),
-        }
-    }
-
     /// Finds the event of a body, and the text of its fields.
-    pub fn find(body: &[u8], style: Body) -> Option<(Self, &[u8])> {
+    pub fn find(body: &[u8], style: Body) -> Option<(&'static Self, &[u8])> {
         let body = match style {
-            Body::Perf => split_first(body, b":")?.1,
+            Body::Perf => &body[body.iter().position(|byte| *byte == b':')? + 1..],
             _ => body,
         };
-        Self::ALL.into_iter().find_map(|known| {
+        ALL.iter().find_map(|known| {
             if let (Body::Tracefs, Some(call)) = (style, known.call()) {
                 let fields = body.strip_prefix(b"sys_")?.strip_prefix(call.as_bytes())?.strip_prefix(b"(")?;
                 return Some((known, fields));
             }
-            let fields = body.strip_prefix(known.name().as_bytes())?.strip_prefix(b":")?;
-            let spaces = fields.len() - skip_spaces(fields).len();
+            let fields = body.strip_prefix(known.name.as_bytes())?.strip_prefix(b":")?;
+            let spaces = fields.iter().take_while(|byte| **byte == b' ').count();
             let expected = match style {
-                Body::TraceCmd => spaces + known.name().len() + 1 >= COLUMN,
+                Body::TraceCmd => spaces + known.name.len() + 1 >= COLUMN,
                 Body::Tracefs => spaces == 1,
                 // A plugin may begin with the name of a task, which may begin with spaces.
                 Body::Perf => spaces >= 1,
@@ -129,49 +190,52 @@ impl Known {
 
     /// Whether `body` begins with an event that matters, whoever printed it and however.
     pub fn begins(body: &[u8]) -> bool {
-        let named = |text: &[u8], known: Self| {
-            text.strip_prefix(known.name().as_bytes()).is_some_and(|rest| rest.starts_with(b":"))
-        };
-        let behind_system = split_first(body, b":").map_or(&b""[..], |(_, rest)| rest);
-        Self::ALL.into_iter().any(|known| {
-            let call = known.call().map(|call| format!("sys_{call}("));
-            named(body, known)
-                || named(behind_system, known)
-                || call.is_some_and(|call| body.starts_with(call.as_bytes()))
-        })
+        BEGINS.is_match(body)
     }
 
     /// Whether an event that matters is named anywhere in `text`, whoever printed it.
     pub fn is_mentioned(text: &[u8]) -> bool {
-        Self::ALL.into_iter().any(|known| {
-            let call = known.call().map(|call| format!("sys_{call}("));
-            let name = format!("{}:", known.name());
-            split_first(text, name.as_bytes()).is_some()
-                || call.is_some_and(|call| split_first(text, call.as_bytes()).is_some())
-        })
+        MENTIONED.is_match(text)
     }
 
-    fn call(self) -> Option<&'static str> {
-        self.name().strip_prefix("sys_enter_")
+    fn call(&self) -> Option<&'static str> {
+        self.name.strip_prefix("sys_enter_")
     }
 
     /// Reads the fields.
     ///
     /// # Errors
     /// The first field that is missing or not what the kernel prints there.
-    pub fn read(self, fields: &[u8], style: Body) -> Result<Event, BadField> {
-        let fields = fields.trim_ascii_end();
-        match self {
-            Self::TlbFlush => flush(fields),
-            Self::Switch => switch(fields),
-            Self::Fork => fork(fields),
-            Self::Exit => exit(fields),
-            Self::Execve | Self::Execveat => exec(closed(fields, style)?),
-            call => {
-                let (names, length) = call.arguments();
-                Ok(Event::Call { pages: argument(closed(fields, style)?, names, length)? >> 12 })
-            }
+    pub fn read(&self, fields: &[u8], style: Body) -> Result<Event, BadField> {
+        let mut text = fields.trim_ascii_end();
+        if style == Body::Tracefs && self.call().is_some() {
+            text = text.strip_suffix(b")").ok_or_else(|| bad("the end of the arguments", text))?;
         }
+        let found = self.patterns.iter().find_map(|pattern| pattern.captures(text));
+        let found = found.ok_or_else(|| self.first_bad(text))?;
+        let pid = || small(&found, "pid", if self.name == SCHED_SWITCH { "next_pid" } else { "child_pid" });
+        Ok(match (self.name, found.name("bytes")) {
+            (TLB_FLUSH, _) => flush(&found)?,
+            (SCHED_SWITCH, _) => Event::Switch { next: pid()? },
+            ("sched_process_fork", _) => Event::Fork { child: pid()?, child_tgid: None },
+            ("sched_process_exit", _) => Event::Exit,
+            (_, Some(bytes)) => {
+                let digits =
+                    std::str::from_utf8(bytes.as_bytes()).unwrap_or_default().trim_start_matches("0x");
+                Event::Call { pages: u64::from_str_radix(digits, 16).unwrap_or(0) >> 12 }
+            }
+            (_, None) => Event::Exec,
+        })
+    }
+
+    /// The field up to which the text can be read, and what stands there.
+    fn first_bad(&self, text: &[u8]) -> BadField {
+        let all = self.fields.len();
+        let begin = || (0..=all).map(|count| pattern(&first(&self.fields[..count]))).collect();
+        let mut begins = self.begins.get_or_init(begin).iter().enumerate().rev();
+        let good = begins.find_map(|(count, begin)| Some((count, begin.find(text)?.end())));
+        let (count, end) = good.unwrap_or_default();
+        bad(self.fields[count.min(all - 1)].0, &text[end..])
     }
 }
 
@@ -206,149 +270,19 @@ fn bad(field: &'static str, found: &[u8]) -> BadField {
     BadField { field, found: shown(found) }
 }
 
-/// Reads `pages:N reason:WORDS (N)`; plugins print `=` for `:`, and no words for reasons that they do not know.
-fn flush(fields: &[u8]) -> Result<Event, BadField> {
-    let rest =
-        fields.strip_prefix(b"pages").and_then(|rest| rest.strip_prefix(b":").or(rest.strip_prefix(b"=")));
-    let rest = rest.ok_or_else(|| bad("pages", fields))?;
-    let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
-    let (pages, rest) = rest.split_at(end);
-    let pages = match signed(pages) {
-        Some(-1) => None,
+/// The number in a group, which must be small enough.
+fn small(found: &Captures<'_>, group: &str, field: &'static str) -> Result<u32, BadField> {
+    let text = found.name(group).map_or(&b""[..], |text| text.as_bytes());
+    number(found, group).and_then(|number| number.try_into().ok()).ok_or_else(|| bad(field, text))
+}
+
+fn flush(found: &Captures<'_>) -> Result<Event, BadField> {
+    let pages = match &found["pages"] {
+        b"-1" => None,
         // Less than a page of the size that the range has is one all the same.
-        Some(count) => Some(u32::try_from(count).map_err(|_| bad("pages", pages))?.max(1)),
-        None => return Err(bad("pages", pages)),
+        _ => Some(small(found, "pages", "pages")?.max(1)),
     };
-    let rest =
-        rest.strip_prefix(b" reason").and_then(|rest| rest.strip_prefix(b":").or(rest.strip_prefix(b"=")));
-    let rest = rest.ok_or_else(|| bad("reason", fields))?;
-    let (words, number) = split_last(rest, b" (").ok_or_else(|| bad("reason", rest))?;
-    let number = number.strip_suffix(b")").and_then(unsigned).ok_or_else(|| bad("reason", rest))?;
-    let known = Reason::ALL.into_iter().find(|(reason, _)| *reason as u64 == number);
-    let (reason, expected) = known.ok_or_else(|| bad("reason", rest))?;
-    let unnamed = words.is_empty() || hexadecimal(words) == Some(number);
-    if !unnamed && !words.eq_ignore_ascii_case(expected.as_bytes()) {
-        return Err(bad("reason", rest));
-    }
-    Ok(Event::Flush { pages, reason })
-}
-
-/// Reads `prev_comm=... ==> next_comm=... next_pid=N next_prio=N`, or the plugin's `comm:pid [prio] S ==> comm:pid [prio]`.
-fn switch(fields: &[u8]) -> Result<Event, BadField> {
-    switch_by_kernel(fields).or_else(|error| switch_by_plugin(fields).ok_or(error))
-}
-
-fn switch_by_kernel(fields: &[u8]) -> Result<Event, BadField> {
-    let rest = fields.strip_prefix(b"prev_comm=").ok_or_else(|| bad("prev_comm", fields))?;
-    let (rest, priority) = split_last(rest, b" next_prio=").ok_or_else(|| bad("next_prio", rest))?;
-    signed(priority).ok_or_else(|| bad("next_prio", priority))?;
-    let (rest, next) = split_last(rest, b" next_pid=").ok_or_else(|| bad("next_pid", rest))?;
-    let next = pid(next).ok_or_else(|| bad("next_pid", next))?;
-    let previous = |text: &[u8]| {
-        let (text, state) = split_last(text, b" prev_state=")?;
-        let (text, priority) = split_last(text, b" prev_prio=")?;
-        let (_, previous) = split_last(text, b" prev_pid=")?;
-        (is_word(state) && signed(priority).is_some()).then(|| pid(previous))?
-    };
-    match any_split(rest, b" ==> next_comm=", |before| previous(before).is_some()) {
-        true => Ok(Event::Switch { next }),
-        false => Err(bad("prev_state", rest)),
-    }
-}
-
-fn switch_by_plugin(fields: &[u8]) -> Option<Event> {
-    let task = |text: &[u8]| {
-        let (text, priority) = split_last(text.strip_suffix(b"]")?, b" [")?;
-        signed(priority)?;
-        pid(split_last(text, b":")?.1)
-    };
-    let next = task(fields)?;
-    let previous = |text: &[u8]| {
-        split_last(text, b" ").is_some_and(|(text, state)| is_word(state) && task(text).is_some())
-    };
-    any_split(fields, b" ==> ", previous).then_some(Event::Switch { next })
-}
-
-/// Whether `accept` takes what stands before any of the last places where `mark` stands; a name may hold it too.
-fn any_split(text: &[u8], mark: &[u8], accept: impl Fn(&[u8]) -> bool) -> bool {
-    let first = text.len().saturating_sub(LAST_NAME);
-    text[first..]
-        .windows(mark.len())
-        .enumerate()
-        .any(|(at, piece)| piece == mark && accept(&text[..first + at]))
-}
-
-/// Reads `comm=... pid=N child_comm=... child_pid=N`.
-fn fork(fields: &[u8]) -> Result<Event, BadField> {
-    let rest = fields.strip_prefix(b"comm=").ok_or_else(|| bad("comm", fields))?;
-    let (rest, child) = split_last(rest, b" child_pid=").ok_or_else(|| bad("child_pid", rest))?;
-    let child = pid(child).ok_or_else(|| bad("child_pid", child))?;
-    let parent = |text: &[u8]| split_last(text, b" pid=").is_some_and(|(_, number)| pid(number).is_some());
-    match any_split(rest, b" child_comm=", parent) {
-        true => Ok(Event::Fork { child, child_tgid: None }),
-        false => Err(bad("pid", rest)),
-    }
-}
-
-/// Reads `comm=... pid=N prio=N`, and what newer kernels add.
-fn exit(fields: &[u8]) -> Result<Event, BadField> {
-    let rest = fields.strip_prefix(b"comm=").ok_or_else(|| bad("comm", fields))?;
-    let (rest, last) = split_last(rest, b" prio=").ok_or_else(|| bad("prio", rest))?;
-    let (priority, after) = split_first(last, b" ").unwrap_or((last, b""));
-    signed(priority).ok_or_else(|| bad("prio", last))?;
-    if !matches!(after, b"" | b"group_dead=true" | b"group_dead=false") {
-        return Err(bad("group_dead", after));
-    }
-    let (_, number) = split_last(rest, b" pid=").ok_or_else(|| bad("pid", rest))?;
-    pid(number).map(|_| Event::Exit).ok_or_else(|| bad("pid", number))
-}
-
-/// Drops the parenthesis that the kernel closes the arguments with.
-fn closed(fields: &[u8], style: Body) -> Result<&[u8], BadField> {
-    match style {
-        Body::Tracefs => fields.strip_suffix(b")").ok_or_else(|| bad("the end of the arguments", fields)),
-        _ => Ok(fields),
-    }
-}
-
-/// Reads `name: value, name: value`; option verbose puts a type before each name.
-fn argument(text: &[u8], names: &'static [&'static str], wanted: &str) -> Result<u64, BadField> {
-    let mut rest = text;
-    let mut found = 0;
-    for (at, name) in names.iter().copied().enumerate() {
-        let (this, after) = match at + 1 == names.len() {
-            true => (rest, &b""[..]),
-            false => split_first(rest, b", ").ok_or_else(|| bad(name, rest))?,
-        };
-        let (label, value) = split_first(this, b": ").ok_or_else(|| bad(name, this))?;
-        let label = label.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-        if label != name.as_bytes() {
-            return Err(bad(name, this));
-        }
-        let value = hexadecimal(value).ok_or_else(|| bad(name, value))?;
-        if name == wanted {
-            found = value;
-        }
-        rest = after;
-    }
-    Ok(found)
-}
-
-/// Looks for the last pointer of the arguments of execve or execveat; Linux 7 also prints the path, which may hold anything.
-fn exec(text: &[u8]) -> Result<Event, BadField> {
-    let (_, last) = split_last(text, b"envp: ").ok_or_else(|| bad("envp", text))?;
-    let (pointer, flags) = split_first(last, b", ").unwrap_or((last, b""));
-    let flags = flags.is_empty()
-        || split_last(flags, b"flags: ").is_some_and(|(_, flags)| hexadecimal(flags).is_some());
-    (hexadecimal(pointer).is_some() && flags).then_some(Event::Exec).ok_or_else(|| bad("envp", last))
-}
-
-/// Whether `text` is one word.
-fn is_word(text: &[u8]) -> bool {
-    !text.is_empty() && !text.contains(&b' ')
-}
-
-fn pid(text: &[u8]) -> Option<u32> {
-    let (number, rest) = digits(text)?;
-    rest.is_empty().then(|| unsigned(number)?.try_into().ok())?
+    let is_reason = |reason: Reason| found["reason"].ends_with(format!("({})", reason as u8).as_bytes());
+    let reason = Reason::ALL.into_iter().map(|(reason, _)| reason).find(|reason| is_reason(*reason));
+    Ok(Event::Flush { pages, reason: reason.unwrap_or(Reason::TaskSwitch) })
 }

@@ -2,18 +2,25 @@
 
 use super::aside::{Aside, after_log_prefix, lost_record};
 use super::error::ImportError;
-use super::event::{BadField, Body, Event, Known};
+use super::event::{BadField, Body, Event, Known, SCHED_SWITCH, TLB_FLUSH};
 use super::found::{ImportOptions, Imported};
-use super::layout::{Clock, Context, Layout, Style};
-use super::text::{split_first, split_last, unsigned};
+use super::layout::{Clock, Context, Layout, Style, number, pattern};
 use crate::machine::MAX_CPUS;
 use crate::trace::format::LAST_MICROS;
+use regex::bytes::Regex;
+use std::sync::LazyLock;
 
 /// How far a line may lie behind one of another CPU: a reader of `trace_pipe` meets an event late that another CPU was
 /// interrupted while it wrote.
 const LATE_MICROS: u64 = 10_000;
 /// Of so many events one may be lost.
 const LOST_ONE_IN: u64 = 10;
+
+/// How many events the ring buffer has, and how many were written to it.
+static ENTRIES: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"entries-in-buffer/entries-written: (?<kept>\d+)/(?<written>\d+)"));
+
+static VERSION: LazyLock<Regex> = LazyLock::new(|| pattern("(?: latency trace v.*? on |# os release : )"));
 
 /// An event, and where and when it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,18 +141,13 @@ impl Lines {
 
     /// Looks for what the comments say about the recording.
     fn comment(&mut self, line: &[u8]) {
-        if let Some((_, rest)) = split_first(line, b"entries-in-buffer/entries-written: ") {
-            let (kept, rest) = split_first(rest, b"/").unwrap_or((b"", b""));
-            let written = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
-            if let Some((kept, written)) = unsigned(kept).zip(unsigned(written)) {
-                self.found.overwritten = written.saturating_sub(kept);
-            }
+        if let Some(entries) = ENTRIES.captures(line) {
+            let (kept, written) = (number(&entries, "kept"), number(&entries, "written"));
+            self.found.overwritten =
+                written.zip(kept).map_or(0, |(written, kept)| written.saturating_sub(kept));
         }
-        let version = split_first(line, b" latency trace v")
-            .and_then(|(_, rest)| split_first(rest, b" on "))
-            .or_else(|| split_last(line, b"# os release : "));
-        if let Some((_, version)) = version {
-            self.found.kernel = Some(String::from_utf8_lossy(version).into_owned());
+        if let Some(before) = VERSION.find(line) {
+            self.found.kernel = Some(String::from_utf8_lossy(&line[before.end()..]).into_owned());
         }
     }
 
@@ -226,14 +228,14 @@ impl Lines {
         };
         self.body.get_or_insert((body, self.found.lines));
         let event = known.read(fields, body).map_err(|BadField { field, found }| {
-            let what = format!("{}: {field} cannot be read from {found}", known.name());
+            let what = format!("{}: {field} cannot be read from {found}", known.name);
             self.refuse(
                 line,
                 what,
                 "print it again, whole and without option raw; report a field that a newer kernel prints",
             )
         })?;
-        *self.found.events.entry(known.name()).or_default() += 1;
+        *self.found.events.entry(known.name).or_default() += 1;
         if let Event::Flush { reason, .. } = event {
             self.found.flushes[reason as usize] += 1;
         }
@@ -264,13 +266,13 @@ impl Lines {
             found.kernel = Some("6.13 or later (reason 5)".into());
         }
         found.span_micros = self.span.map_or(0, |(first, last)| last - first);
-        if !found.events.contains_key(Known::TlbFlush.name()) {
+        if !found.events.contains_key(TLB_FLUSH) {
             return Err(ImportError::recording(
                 format!("none of its {} lines is a tlb_flush", found.lines),
                 "enable event tlb/tlb_flush; only kernels for x86 have it",
             ));
         }
-        if !found.events.contains_key(Known::Switch.name()) {
+        if !found.events.contains_key(SCHED_SWITCH) {
             return Err(ImportError::recording(
                 format!("none of its {} lines is a sched_switch, so nothing says what CPUs run", found.lines),
                 "enable event sched/sched_switch too",

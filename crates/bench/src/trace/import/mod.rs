@@ -11,7 +11,6 @@ mod found;
 mod layout;
 mod lines;
 mod spaces;
-mod text;
 
 pub use error::ImportError;
 pub use found::{ImportOptions, Imported};

@@ -16,7 +16,6 @@ use crate::args::BootArgs;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
 use crate::interrupt::Interrupt;
 use plan::Plan;
-#[cfg(feature = "shell")]
 pub use plan::SCENARIOS;
 use report::Row;
 

@@ -207,26 +207,10 @@ fn unknown(what: &str, name: &str, known: Vec<&str>, hint: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::Plan;
-    use crate::args::{BootArgs, HostThreads};
+    use crate::args::BootArgs;
     use crate::commands::boot::image::{Engine, Room};
     use crate::failure::Failure;
-
-    fn args() -> BootArgs {
-        BootArgs {
-            arch: Some("riscv64".into()),
-            cpus: 4,
-            scenario: None,
-            seconds: 1,
-            cycles: None,
-            all: false,
-            broken: None,
-            host_threads: HostThreads::One,
-            count: false,
-            patience: 90,
-            image: None,
-            json: false,
-        }
-    }
+    use crate::testing::boot_args;
 
     fn refused(args: &BootArgs) -> String {
         match Plan::of(args) {
@@ -237,9 +221,7 @@ mod tests {
 
     #[test]
     fn parameters_are_words_that_the_kernel_reads() {
-        let mut args = args();
-        args.scenario = Some("sqpoll".into());
-        args.broken = Some("linux-bafb056c".into());
+        let args = boot_args("--arch riscv64 --scenario sqpoll --break linux-bafb056c");
         let plan = Plan::of(&args).expect("a plan");
         let expected = "cpus=4 scenario=sqpoll seconds=1 cycles=0 threads=single break=linux-bafb056c";
         assert_eq!(plan.parameters(), expected);
@@ -247,49 +229,42 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_not_is_refused_with_what_there_is() {
-        let riscv = refused(&BootArgs { arch: Some("riscv".into()), ..args() });
-        assert!(riscv.contains("did you mean: riscv64"), "{riscv}");
-        assert!(refused(&BootArgs { scenario: Some("sqpol".into()), ..args() }).contains("sqpoll"));
-        assert!(refused(&BootArgs { broken: Some("SD-99".into()), ..args() }).contains("SD-1,"));
-        assert!(refused(&BootArgs { arch: None, ..args() }).contains("--arch x86_64"));
-        for cpus in [0, 129] {
-            assert!(refused(&BootArgs { cpus, ..args() }).contains("--cpus 1 to 128"));
-        }
-        let all = BootArgs { arch: None, all: true, cpus: 256, ..args() };
-        assert!(refused(&all).contains("riscv64 with 256 CPUs"), "the first that cannot");
-    }
-
-    #[test]
     fn the_kernel_is_built_for_the_rule_and_for_the_cpus() {
         let build = |cpus, broken: Option<&str>| {
             let broken = broken.map(Into::into);
-            Plan::of(&BootArgs { cpus, broken, ..args() }).expect("a plan").build()
+            Plan::of(&BootArgs { cpus, broken, ..boot_args("--arch riscv64") }).expect("a plan").build()
         };
         assert_eq!((build(64, None).engine, build(64, None).room), (Engine::Usual, Room::Usual));
         let removed = build(65, Some("SD-1"));
         assert_eq!((removed.engine, removed.room), (Engine::Switches, Room::Wide));
         assert_eq!(build(4, Some("none")).engine, Engine::Switches);
-        let control = Plan::of(&BootArgs { broken: Some("none".into()), ..args() }).expect("a plan");
+        let control = Plan::of(&BootArgs { broken: Some("none".into()), ..boot_args("--arch riscv64") })
+            .expect("a plan");
         assert!(control.broken.is_none() && !control.parameters().contains("break="), "nothing is broken");
     }
 
     #[test]
     fn counting_is_a_run_of_its_own() {
-        let plan = Plan::of(&BootArgs { arch: None, count: true, ..args() }).expect("a plan");
+        let plan =
+            Plan::of(&BootArgs { arch: None, count: true, ..boot_args("--arch riscv64") }).expect("a plan");
         assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 2));
         assert!(plan.parameters().contains("scenario=count "));
         assert_eq!(plan.build().engine, Engine::Unwatched);
         for cpus in [3, 65] {
-            assert!(refused(&BootArgs { cpus, count: true, ..args() }).contains("--cpus 4 to 64"));
+            assert!(
+                refused(&BootArgs { cpus, count: true, ..boot_args("--arch riscv64") })
+                    .contains("--cpus 4 to 64")
+            );
         }
     }
 
     #[test]
     fn all_means_all_machines_and_scenarios() {
-        let plan = Plan::of(&BootArgs { arch: None, all: true, ..args() }).expect("a plan");
+        let plan =
+            Plan::of(&BootArgs { arch: None, all: true, ..boot_args("--arch riscv64") }).expect("a plan");
         assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 18));
-        let other_name = Plan::of(&BootArgs { arch: Some("amd64".into()), ..args() }).expect("a plan");
+        let other_name = Plan::of(&BootArgs { arch: Some("amd64".into()), ..boot_args("--arch riscv64") })
+            .expect("a plan");
         assert_eq!(other_name.machines[0].name, "x86_64");
     }
 }

@@ -347,32 +347,18 @@ fn ask(monitor: &Path, question: &str) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::{Guest, program_counter};
-    use crate::args::{BootArgs, HostThreads};
     use crate::commands::boot::plan::Plan;
     use crate::commands::boot::report::Verdict;
+    use crate::testing::boot_args;
     use std::path::Path;
 
-    fn plan(scenario: Option<&str>) -> Plan {
-        let args = BootArgs {
-            arch: Some("riscv64".into()),
-            cpus: 2,
-            scenario: scenario.map(Into::into),
-            seconds: 1,
-            cycles: None,
-            all: false,
-            broken: None,
-            host_threads: HostThreads::One,
-            count: false,
-            patience: 90,
-            image: None,
-            json: false,
-        };
-        Plan::of(&args).expect("a plan")
+    fn plan(options: &str) -> Plan {
+        Plan::of(&boot_args(&format!("--arch riscv64 --cpus 2 {options}"))).expect("a plan")
     }
 
     #[test]
     fn a_report_becomes_a_row_with_its_findings() {
-        let plan = plan(Some("remap"));
+        let plan = plan("--scenario remap");
         let mut guest = Guest::new(plan.machines[0], &plan, Path::new("none"));
         assert!(guest.take("@{\"event\":\"begin\",\"scenario\":\"remap\"}").is_none());
         assert!(guest.take("@{\"event\":\"finding\",\"what\":\"stale read\",\"cpu\":1}").is_none());
@@ -384,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_a_panic_leaves_out_is_not_run() {
-        let plan = plan(None);
+        let plan = plan("");
         let mut guest = Guest::new(plan.machines[0], &plan, Path::new("none"));
         guest.take("@{\"event\":\"begin\",\"scenario\":\"remap\"}");
         guest.take("@{\"event\":\"panic\",\"cpu\":1,\"pcs\":[16]}");

@@ -173,24 +173,11 @@ fn closing(rows: &[Row], plan: &Plan) -> String {
 mod tests {
     use super::{COLUMNS, Row, Verdict, table, tell};
     use crate::commands::boot::plan::Plan;
+    use crate::testing::boot_args;
     use serde_json::json;
 
     #[test]
     fn the_table_has_what_the_kernel_counted() {
-        let args = crate::args::BootArgs {
-            arch: Some("riscv64".into()),
-            cpus: 4,
-            scenario: None,
-            seconds: 1,
-            cycles: None,
-            all: false,
-            broken: None,
-            host_threads: crate::args::HostThreads::One,
-            count: false,
-            patience: 90,
-            image: None,
-            json: false,
-        };
         let mut row = Row::new("riscv64", "remap", Verdict::Clean);
         for (column, (_, name)) in (101_u64..).zip(COLUMNS) {
             row.counts.insert(name.to_owned(), column.into());
@@ -202,7 +189,7 @@ mod tests {
             "the kernel counts nothing by another name"
         );
         let mut out = Vec::new();
-        table(&mut out, &[row], &Plan::of(&args).expect("a plan")).expect("written");
+        table(&mut out, &[row], &Plan::of(&boot_args("--arch riscv64")).expect("a plan")).expect("written");
         let text = String::from_utf8(out).expect("text");
         assert!((101..=108).all(|count| text.contains(&format!(" {count}"))), "{text}");
     }

@@ -2,9 +2,9 @@
 
 mod tables;
 
-use crate::support::{Did, Frame, Machine, flushed, running};
+use crate::support::{Did, Frame, Machine, flushed, page, running};
 use page_table_generic::{MapConfig, PagingError, PhysAddr, VirtAddr};
-use shootdown::flush::{FlushRequest, PageRange};
+use shootdown::flush::FlushRequest;
 use shootdown_integrations::page_table_generic::{GatherError, Held, SharedPageTable};
 use tables::{Host, Metadata};
 
@@ -19,10 +19,6 @@ fn map(table: &mut Table, address: usize, frame: usize, size: usize) {
     let (vaddr, paddr) = (at(address), PhysAddr::from_usize(frame));
     let request = MapConfig { vaddr, paddr, size, pte: 3, allow_huge: size > 0x1000, flush: true };
     table.map(&request).expect("a free page");
-}
-
-fn page(address: u64, size: shootdown::flush::PageSize) -> PageRange {
-    PageRange::new(shootdown::flush::VirtAddr(address), 1, size).expect("an aligned address")
 }
 
 fn own(machine: &'static Machine) -> impl Fn(PhysAddr, usize) -> Frame {

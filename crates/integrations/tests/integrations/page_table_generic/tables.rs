@@ -1,7 +1,7 @@
 //! Entries and frames of a page table in the host's own memory.
 
+use crate::support::{free_table, new_table};
 use page_table_generic::{FrameAllocator, PageTableEntry, PhysAddr, TableMeta, VirtAddr};
-use std::alloc::{Layout, alloc, dealloc};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -55,11 +55,6 @@ impl PageTableEntry for Entry {
     }
 }
 
-const LAYOUT: Layout = match Layout::from_size_align(4096, 4096) {
-    Ok(layout) => layout,
-    Err(_) => panic!("a power of two"),
-};
-
 /// Tables are the host's own memory, at the same addresses, and counted.
 #[derive(Clone, Default)]
 pub struct Host(Arc<AtomicUsize>);
@@ -74,13 +69,12 @@ impl Host {
 impl FrameAllocator for Host {
     fn alloc_frame(&self) -> Option<PhysAddr> {
         self.0.fetch_add(1, SeqCst);
-        // SAFETY: the layout is not empty.
-        Some(PhysAddr::from_usize(unsafe { alloc(LAYOUT) }.expose_provenance()))
+        Some(PhysAddr::from_usize(new_table()))
     }
     fn dealloc_frame(&self, address: PhysAddr) {
         self.0.fetch_sub(1, SeqCst);
-        // SAFETY: `alloc_frame` made it, with this layout.
-        unsafe { dealloc(std::ptr::with_exposed_provenance_mut(address.as_usize()), LAYOUT) };
+        // SAFETY: 1. the page table has no other addresses.
+        unsafe { free_table(address.as_usize()) };
     }
     fn phys_to_virt(&self, address: PhysAddr) -> *mut u8 {
         std::ptr::with_exposed_provenance_mut(address.as_usize())

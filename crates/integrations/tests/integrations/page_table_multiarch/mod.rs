@@ -2,18 +2,14 @@
 
 mod tables;
 
-use crate::support::{Did, Frame, Machine, flushed, running};
+use crate::support::{Did, Frame, Machine, flushed, page, running};
 use memory_addr::{PhysAddr, VirtAddr};
 use page_table_multiarch::{MappingFlags, PageSize, PagingError};
-use shootdown::flush::{FlushRequest, PageRange};
+use shootdown::flush::FlushRequest;
 use shootdown_integrations::page_table_multiarch::{GatherError, SharedPageTable};
 use tables::{Entry, Host, Metadata};
 
 type Table = SharedPageTable<Metadata, Entry, Host>;
-
-fn page(address: u64, size: shootdown::flush::PageSize) -> PageRange {
-    PageRange::new(shootdown::flush::VirtAddr(address), 1, size).expect("an aligned address")
-}
 
 fn own(machine: &'static Machine) -> impl Fn(PhysAddr, PageSize) -> Frame {
     move |address, _| Frame(address.as_usize() as u64, machine)

@@ -1,8 +1,8 @@
 //! Entries and frames of a page table in the host's own memory.
 
+use crate::support::{free_table, new_table};
 use memory_addr::{PhysAddr, VirtAddr};
 use page_table_multiarch::{GenericPTE, MappingFlags, PagingHandler, PagingMetaData};
-use std::alloc::{Layout, alloc, dealloc};
 
 /// Four levels; a flush of its own would be a failure.
 pub struct Metadata;
@@ -60,23 +60,17 @@ impl GenericPTE for Entry {
     }
 }
 
-const LAYOUT: Layout = match Layout::from_size_align(4096, 4096) {
-    Ok(layout) => layout,
-    Err(_) => panic!("a power of two"),
-};
-
 /// Tables are the host's own memory, at the same addresses.
 pub struct Host;
 
 impl PagingHandler for Host {
     fn alloc_frames(count: usize, _: usize) -> Option<PhysAddr> {
         assert_eq!(count, 1);
-        // SAFETY: the layout is not empty.
-        Some(PhysAddr::from_usize(unsafe { alloc(LAYOUT) }.expose_provenance()))
+        Some(PhysAddr::from_usize(new_table()))
     }
     fn dealloc_frames(address: PhysAddr, _: usize) {
-        // SAFETY: `alloc_frames` made it, with this layout.
-        unsafe { dealloc(std::ptr::with_exposed_provenance_mut(address.as_usize()), LAYOUT) };
+        // SAFETY: 1. the page table has no other addresses.
+        unsafe { free_table(address.as_usize()) };
     }
     fn phys_to_virt(address: PhysAddr) -> VirtAddr {
         VirtAddr::from_usize(address.as_usize())

@@ -1,6 +1,6 @@
 //! `shootdown doctor` on files and crates: what it prints, and its exit codes.
 
-use assert_cmd::Command;
+use crate::{shootdown, text};
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use std::collections::BTreeSet;
@@ -8,12 +8,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/ports");
-
-fn doctor() -> Command {
-    let mut command = Command::cargo_bin("shootdown").expect("the command");
-    command.arg("doctor");
-    command
-}
 
 fn example(name: &str) -> PathBuf {
     Path::new(EXAMPLES).join(name)
@@ -37,8 +31,7 @@ fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
 #[test]
 fn a_sound_platform_passes() {
     let passed = contains("flush-tables      pass").and(contains("protocol-borrow   pass"));
-    doctor()
-        .arg(example("toy_kernel.rs"))
+    shootdown(&["doctor", text(&example("toy_kernel.rs"))])
         .assert()
         .code(0)
         .stdout(passed.and(contains("31 checks pass, 0 do not")));
@@ -50,8 +43,7 @@ fn a_wrong_platform_is_drawn_with_the_contract_and_the_remedy() {
     let path = wrong(folder.path(), "ipi-before-request");
     let drawn = contains("the interrupt overtakes the").and(contains("CPU 0")).and(contains("CPU 1"));
     let said = contains("of send_ipi, crates/shootdown/src/platform.rs:").and(contains("“The request is"));
-    doctor()
-        .arg(&path)
+    shootdown(&["doctor", text(&path)])
         .assert()
         .code(1)
         .stdout(drawn.and(said).and(contains("order_before_interrupt() before send_interrupt()")))
@@ -62,7 +54,7 @@ fn a_wrong_platform_is_drawn_with_the_contract_and_the_remedy() {
 fn json_has_a_line_for_each_check() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = wrong(folder.path(), "first-page-only");
-    let output = doctor().arg("--json").arg(&path).assert().code(1).get_output().stdout.clone();
+    let output = shootdown(&["doctor", "--json", text(&path)]).assert().code(1).get_output().stdout.clone();
     let lines = String::from_utf8(output).expect("text");
     let outcomes: Vec<shootdown_doctor::Outcome> =
         lines.lines().map(|line| serde_json::from_str(line).expect("an outcome")).collect();
@@ -90,7 +82,7 @@ fn a_crate_with_modules_is_examined_by_its_folder() {
     written(folder.path(), "source/kernel.rs", root);
     let platform = fs::read_to_string(example("toy_kernel.rs")).expect("a platform");
     written(folder.path(), "source/platform.rs", &platform);
-    doctor().arg(folder.path()).assert().code(0).stdout(contains("31 checks pass, 0 do not"));
+    shootdown(&["doctor", text(folder.path())]).assert().code(0).stdout(contains("31 checks pass, 0 do not"));
 }
 
 #[test]
@@ -123,6 +115,6 @@ fn what_cannot_be_examined_is_refused_with_a_remedy() {
         ),
     ];
     for (path, what, remedy) in cases {
-        doctor().arg(&path).assert().code(2).stderr(contains(what).and(contains(remedy)));
+        shootdown(&["doctor", text(&path)]).assert().code(2).stderr(contains(what).and(contains(remedy)));
     }
 }

@@ -1,6 +1,6 @@
 //! `record-import` and `replay`: what is printed, what is refused, and that nothing is lost then.
 
-use assert_cmd::Command;
+use crate::{refused, shootdown, text};
 use predicates::prelude::*;
 use predicates::str::contains;
 use shootdown_bench::trace::{Entry, Seen, Writer};
@@ -9,7 +9,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const RECORDING: &str = "\
+/// Of one space on two CPUs.
+pub const RECORDING: &str = "\
 # tracer: nop
 # entries-in-buffer/entries-written: 8/11   #P:4
              srv-71      (     71) [000] ...1.     1.000001: sys_munmap(addr: 7f0000000000, len: 2000)
@@ -23,29 +24,12 @@ const RECORDING: &str = "\
 CPU:1 [LOST EVENTS]
 ";
 
-fn shootdown(arguments: &[&str]) -> assert_cmd::assert::Assert {
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    command.args(arguments).assert()
-}
-
-/// Demands exit code 2 and each of `said` on standard error, nothing on standard output.
-fn refused(arguments: &[&str], said: &[&str]) {
-    let mut assert = shootdown(arguments).code(2).stdout(predicate::str::is_empty());
-    for part in said {
-        assert = assert.stderr(contains(*part));
-    }
-}
-
 /// A folder with the recording in it.
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("work.txt");
     fs::write(&path, RECORDING).expect("a file");
     (folder, path)
-}
-
-fn name(path: &Path) -> &str {
-    path.to_str().expect("a name in UTF-8")
 }
 
 /// The names in a folder, sorted.
@@ -70,7 +54,7 @@ fn written(entries: &[Entry]) -> Vec<u8> {
 #[test]
 fn an_import_says_what_it_read() {
     let (folder, path) = folder();
-    let mut assert = shootdown(&["record-import", name(&path)]).code(0);
+    let mut assert = shootdown(&["record-import", text(&path)]).assert().code(0);
     for said in [
         "work.txt.sdt: 2 CPUs, 1 space, ",
         "tracefs text (TGID, irq-info, microseconds)",
@@ -87,7 +71,8 @@ fn an_import_says_what_it_read() {
     }
     assert_eq!(names(folder.path()), ["work.txt", "work.txt.sdt"]);
     let trace = folder.path().join("work.txt.sdt");
-    shootdown(&["replay", name(&trace), "--policy", "shootdown"])
+    shootdown(&["replay", text(&trace), "--policy", "shootdown"])
+        .assert()
         .code(0)
         .stdout(contains("Flushes: 1 turned"));
 }
@@ -100,14 +85,14 @@ fn a_refused_recording_leaves_every_file_as_it_was() {
     let out = folder.path().join("mine.sdt");
     fs::write(&out, "mine").expect("a file");
     refused(
-        &["record-import", name(&path), "--out", name(&out)],
+        &["record-import", text(&path), "--out", text(&out)],
         &["work.txt: line 9: tlb_flush: reason", "remote shootdown (7)", "print it again"],
     );
     assert_eq!(fs::read_to_string(&out).expect("it"), "mine");
     assert_eq!(fs::read_to_string(&path).expect("it"), damaged);
     assert_eq!(names(folder.path()), ["mine.sdt", "work.txt"]);
     fs::write(&path, RECORDING).expect("a file");
-    shootdown(&["record-import", name(&path), "--out", name(&out)]).code(0);
+    shootdown(&["record-import", text(&path), "--out", text(&out)]).assert().code(0);
     assert!(fs::read(&out).expect("it").starts_with(b"SDTRACE\0"), "an accepted one takes its place");
 }
 
@@ -126,10 +111,10 @@ fn the_recording_is_never_written_over() {
     }
     for other in others {
         refused(
-            &["record-import", name(&path), "--out", name(&other)],
+            &["record-import", text(&path), "--out", text(&other)],
             &["is the recording itself", "--out"],
         );
-        refused(&["record-import", name(&other), "--out", name(&path)], &["is the recording itself"]);
+        refused(&["record-import", text(&other), "--out", text(&path)], &["is the recording itself"]);
     }
     assert_eq!(fs::read_to_string(&path).expect("it"), RECORDING);
 }
@@ -137,12 +122,12 @@ fn the_recording_is_never_written_over() {
 #[test]
 fn what_is_no_file_is_not_replaced() {
     let (folder, path) = folder();
-    refused(&["record-import", name(&path), "--out", name(folder.path())], &["is there and is no file"]);
-    refused(&["record-import", name(folder.path())], &["cannot read"]);
+    refused(&["record-import", text(&path), "--out", text(folder.path())], &["is there and is no file"]);
+    refused(&["record-import", text(folder.path())], &["cannot read"]);
     let nowhere = folder.path().join("no/such/folder.sdt");
-    refused(&["record-import", name(&path), "--out", name(&nowhere)], &["cannot write", "give a path"]);
+    refused(&["record-import", text(&path), "--out", text(&nowhere)], &["cannot write", "give a path"]);
     #[cfg(unix)]
-    refused(&["record-import", name(&path), "--out", "/dev/null"], &["/dev/null is there and is no file"]);
+    refused(&["record-import", text(&path), "--out", "/dev/null"], &["/dev/null is there and is no file"]);
 }
 
 #[cfg(unix)]
@@ -154,7 +139,7 @@ fn a_trace_has_the_permissions_of_a_new_file_and_replaces_what_a_link_names() {
     fs::write(&plain, "old").expect("a file");
     std::os::unix::fs::symlink(&plain, &link).expect("a link");
     let mode = fs::metadata(&plain).expect("it").mode();
-    shootdown(&["record-import", name(&path), "--out", name(&link)]).code(0);
+    shootdown(&["record-import", text(&path), "--out", text(&link)]).assert().code(0);
     assert!(fs::symlink_metadata(&link).expect("it").is_symlink());
     assert!(fs::read(&plain).expect("it").starts_with(b"SDTRACE\0"));
     assert_eq!(fs::metadata(&plain).expect("it").mode(), mode);
@@ -164,23 +149,23 @@ fn a_trace_has_the_permissions_of_a_new_file_and_replaces_what_a_link_names() {
 fn a_recording_comes_from_standard_input_too() {
     let folder = tempfile::tempdir().expect("a directory");
     let out = folder.path().join("piped.sdt");
-    let run = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-        command.args(arguments).write_stdin(RECORDING).assert()
-    };
+    let run = |arguments: &[&str]| shootdown(arguments).write_stdin(RECORDING).assert();
     run(&["record-import", "-"]).code(2).stderr(contains("no name").and(contains("--out")));
-    run(&["record-import", "-", "--out", name(&out)]).code(0).stdout(contains("piped.sdt: 2 CPUs"));
+    run(&["record-import", "-", "--out", text(&out)]).code(0).stdout(contains("piped.sdt: 2 CPUs"));
 }
 
 #[test]
 fn ticks_want_a_frequency_above_nothing_and_seconds_want_none() {
     let (folder, path) = folder();
-    refused(&["record-import", name(&path), "--tick-hz", "9"], &["--tick-hz changes nothing", "are seconds"]);
+    refused(&["record-import", text(&path), "--tick-hz", "9"], &["--tick-hz changes nothing", "are seconds"]);
     assert_eq!(names(folder.path()), ["work.txt"]);
     fs::write(&path, RECORDING.replace("  1.00000", "  100000")).expect("a file");
-    refused(&["record-import", name(&path)], &["line 3: the time 1000001 counts ticks", "--tick-hz"]);
-    refused(&["record-import", name(&path), "--tick-hz", "0"], &["'0'", "--tick-hz"]);
-    shootdown(&["record-import", name(&path), "--tick-hz", "1000000"]).code(0).stdout(contains("0.000007 s"));
+    refused(&["record-import", text(&path)], &["line 3: the time 1000001 counts ticks", "--tick-hz"]);
+    refused(&["record-import", text(&path), "--tick-hz", "0"], &["'0'", "--tick-hz"]);
+    shootdown(&["record-import", text(&path), "--tick-hz", "1000000"])
+        .assert()
+        .code(0)
+        .stdout(contains("0.000007 s"));
 }
 
 #[test]
@@ -188,7 +173,7 @@ fn a_trace_without_a_flush_is_not_replayed() {
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("idle.sdt");
     fs::write(&path, written(&[Entry::Create(0), Entry::Run(0), Entry::Idle])).expect("a file");
-    refused(&["replay", name(&path)], &["idle.sdt: the trace has no flush", "tlb_flush"]);
+    refused(&["replay", text(&path)], &["idle.sdt: the trace has no flush", "tlb_flush"]);
 }
 
 #[test]
@@ -196,9 +181,8 @@ fn a_trace_comes_from_standard_input_and_ends_where_it_ends() {
     let flush = Entry::Flush { pages: 1, tables: false, space: 0 };
     let trace = written(&[Entry::Create(0), Entry::Run(0), Entry::Seen(Seen::WrongCpu), flush]);
     let run = |bytes: Vec<u8>| {
-        let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
         let policies = ["--policy", "shootdown", "--policy", "redox"];
-        command.args(["replay", "-"]).args(policies).write_stdin(bytes).assert()
+        shootdown(&["replay", "-"]).args(policies).write_stdin(bytes).assert()
     };
     let whole = run(trace.clone()).code(0);
     whole.stdout(contains("shootdown").and(contains("redox")).and(contains("1 CPU called")));
@@ -219,8 +203,8 @@ fn input_without_end_is_given_up() {
 fn a_recording_is_no_trace_yet() {
     let (folder, path) = folder();
     fs::write(&path, RECORDING.repeat(9)).expect("a file");
-    refused(&["replay", name(&path)], &["neither a list of moves nor a trace", "record-import FILE"]);
+    refused(&["replay", text(&path)], &["neither a list of moves nor a trace", "record-import FILE"]);
     let packed = folder.path().join("trace.dat");
     fs::write(&packed, b"\x17\x08\x44tracing7\0").expect("a file");
-    refused(&["record-import", name(&packed)], &["trace-cmd's trace.dat", "trace-cmd report"]);
+    refused(&["record-import", text(&packed)], &["trace-cmd's trace.dat", "trace-cmd report"]);
 }

@@ -1,28 +1,17 @@
 //! Pages to step through: what is on them, without a browser. `cargo xtask ci museum` looks at them in one.
 
-use assert_cmd::Command;
+use crate::{shootdown, text};
 use predicates::prelude::*;
 use predicates::str::contains;
 use scraper::{Html, Selector};
 use serde_json::Value;
 use shootdown_cases::bugs::{Bug, Class, SOURCES, all as bugs};
-use std::path::Path;
 use tempfile::TempDir;
 
 const BUG: &str = "linux-bafb056c-sparc64-trim";
 
-fn shootdown(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    command.args(arguments);
-    command
-}
-
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a name in UTF-8")
 }
 
 /// Writes the page of `BUG`, and returns it.

@@ -1,6 +1,7 @@
 //! What somebody sees who runs the command without arguments, and the commands that it suggests.
 
-use assert_cmd::Command;
+use crate::recordings::RECORDING;
+use crate::shootdown;
 use std::collections::BTreeMap;
 
 const SEED: &str = "linux-bafb056c-sparc64-trim";
@@ -8,26 +9,6 @@ const SEED: &str = "linux-bafb056c-sparc64-trim";
 const MOST_LINES: usize = 60;
 /// Characters that every terminal has.
 const MOST_COLUMNS: usize = 80;
-/// Of one space on two CPUs.
-const RECORDING: &str = "\
- srv-71 ( 71) [000] d..2. 1.000002: sched_process_fork: comm=srv pid=71 child_comm=srv child_pid=72
- <idle>-0 (---) [001] d..2. 1.000003: sched_switch: prev_comm=swapper/1 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=srv next_pid=72 next_prio=120
- srv-71 ( 71) [000] ...1. 1.000004: sys_munmap(addr: 7f0000002000, len: 2000)
- srv-71 ( 71) [000] d..1. 1.000005: tlb_flush: pages:2 reason:remote ipi send (4)
- srv-71 ( 71) [000] d..1. 1.000006: tlb_flush: pages:2 reason:local mm shootdown (3)
- srv-72 ( 71) [001] d.h1. 1.000007: tlb_flush: pages:2 reason:remote shootdown (1)
-";
-
-/// A command that neither cargo nor a terminal has told anything.
-fn shootdown(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    for name in ["CARGO_PKG_NAME", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
-        command.env_remove(name);
-    }
-    command.args(arguments);
-    command
-}
-
 /// Runs with `arguments`, and returns exit code and standard output.
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let output = shootdown(arguments).output().expect("it runs");

@@ -1,6 +1,6 @@
 //! Comfort in a shell: completions, manual pages, examples, colours that know when to stay away.
 
-use assert_cmd::Command;
+use crate::{printed, shootdown};
 use predicates::prelude::*;
 use predicates::str::contains;
 
@@ -17,31 +17,22 @@ const COMMANDS: [&str; 10] = [
     "man",
 ];
 
-fn shootdown(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    command.args(arguments).env_remove("NO_COLOR").env_remove("CLICOLOR").env_remove("CLICOLOR_FORCE");
-    command
-}
-
 #[test]
 fn each_command_shows_examples_that_it_understands_itself() {
     for command in COMMANDS {
-        let output = shootdown(&[command, "--help"]).assert().code(0).get_output().stdout.clone();
-        let help = String::from_utf8(output).expect("text");
+        let help = printed(&[command, "--help"]);
         assert!(help.contains("Examples:"), "{command}: {help}");
         let example = format!("shootdown {command}");
         assert!(help.contains(&example), "{command} has no example of its own");
     }
-    let all = shootdown(&["--help"]).assert().code(0).get_output().stdout.clone();
-    let all = String::from_utf8(all).expect("text");
+    let all = printed(&["--help"]);
     assert!(COMMANDS.iter().all(|command| all.contains(command)), "{all}");
 }
 
 #[test]
 fn completions_of_each_shell_know_all_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let output = shootdown(&["completions", shell]).assert().code(0).get_output().stdout.clone();
-        let script = String::from_utf8(output).expect("text");
+        let script = printed(&["completions", shell]);
         for word in COMMANDS.iter().chain(&["drop-rule", "shard"]) {
             assert!(script.contains(word), "{shell} does not know {word}");
         }
@@ -51,8 +42,7 @@ fn completions_of_each_shell_know_all_commands() {
 
 #[test]
 fn bash_completes_a_command_and_an_option() {
-    let script = shootdown(&["completions", "bash"]).output().expect("it runs").stdout;
-    let script = String::from_utf8(script).expect("text");
+    let script = printed(&["completions", "bash"]);
     let ask = "COMP_WORDS=(shootdown check --dro); COMP_CWORD=2; _shootdown shootdown --dro check; \
                echo \"${COMPREPLY[@]}\"";
     let bash = std::process::Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output();
@@ -68,8 +58,7 @@ fn bash_completes_a_command_and_an_option() {
 #[test]
 fn completions_offer_cases_and_policies_and_scenarios() {
     for shell in ["bash", "zsh", "fish"] {
-        let script = shootdown(&["completions", shell]).output().expect("it runs").stdout;
-        let script = String::from_utf8(script).expect("text");
+        let script = printed(&["completions", shell]);
         for name in [
             "linux-bafb056c-sparc64-trim",
             "upgrade-vs-last-drop",

@@ -1,21 +1,8 @@
 //! The commands on the bug collection, which is small: what one writes the other reads.
 
-use assert_cmd::Command;
-use predicates::prelude::*;
+use crate::{printed, shootdown, text};
 use predicates::str::contains;
 use serde_json::Value;
-
-fn shootdown(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    command.args(arguments);
-    command
-}
-
-/// Runs with `arguments`, demands exit code 0, and returns what it printed.
-fn printed(arguments: &[&str]) -> String {
-    let output = shootdown(arguments).assert().code(0).get_output().stdout.clone();
-    String::from_utf8(output).expect("text")
-}
 
 /// Names of the bug collection's broken cases.
 fn broken() -> Vec<String> {
@@ -45,24 +32,10 @@ fn a_shortened_execution_does_not_reproduce() {
 }
 
 #[test]
-fn an_impossible_move_is_refused_with_its_line() {
-    let list = printed(&["explain", &broken()[0], "--text", "--workers", "1"]);
-    let head: Vec<&str> =
-        list.lines().take_while(|line| !line.starts_with(|c: char| c.is_ascii_digit())).collect();
-    let text = format!("{}\n1 drain 7\n", head.join("\n"));
-    let line = format!("line {}", head.len() + 1);
-    shootdown(&["replay", "-"])
-        .write_stdin(text)
-        .assert()
-        .code(2)
-        .stderr(contains(line).and(contains("`1 drain 7`")));
-}
-
-#[test]
 fn a_bug_is_drawn_as_a_picture() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("bug.svg");
-    printed(&["explain", &broken()[0], "--workers", "1", "--svg", path.to_str().expect("a name in UTF-8")]);
+    printed(&["explain", &broken()[0], "--workers", "1", "--svg", text(&path)]);
     let picture = std::fs::read_to_string(&path).expect("a picture");
     assert!(roxmltree::Document::parse(&picture).is_ok());
 }
@@ -70,7 +43,7 @@ fn a_bug_is_drawn_as_a_picture() {
 #[test]
 fn a_picture_that_cannot_be_written_is_refused_before_the_run() {
     let missing = std::path::Path::new("no-such-folder").join("bug.svg");
-    let missing = missing.to_str().expect("a name in UTF-8");
+    let missing = text(&missing);
     shootdown(&["explain", &broken()[0], "--svg", missing])
         .assert()
         .code(2)
@@ -87,7 +60,7 @@ fn a_picture_that_cannot_be_written_is_refused_before_the_run() {
 fn json_results_are_one_object_a_line_on_standard_output_and_in_the_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("results.jsonl");
-    let file = path.to_str().expect("a name in UTF-8");
+    let file = text(&path);
     let out = printed(&["check", &broken()[0], "--workers", "1", "--json", "--json-file", file]);
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), out);
     let records: Vec<Value> =

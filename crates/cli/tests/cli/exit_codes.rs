@@ -1,29 +1,9 @@
 //! Input that cannot be used: exit code 2, the value, and what to do instead.
 
-use assert_cmd::Command;
+use crate::{printed, refused, shootdown};
 use predicates::prelude::*;
 use predicates::str::contains;
 use shootdown::trace::rules::LAST as LAST_RULE;
-
-fn shootdown(arguments: &[&str]) -> assert_cmd::assert::Assert {
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    command.args(arguments).assert()
-}
-
-/// Runs with `arguments`; demands exit code 2 and each of `said` on standard error, nothing on standard output.
-fn refused(arguments: &[&str], said: &[&str]) {
-    let mut assert = shootdown(arguments).code(2).stdout(predicate::str::is_empty());
-    for part in said {
-        assert = assert.stderr(contains(*part));
-    }
-}
-
-#[test]
-fn help_shows_the_commands_and_examples() {
-    shootdown(&["--help"]).code(0).stdout(
-        contains("check").and(contains("explain")).and(contains("replay")).and(contains("Examples:")),
-    );
-}
 
 #[test]
 fn an_unknown_command_or_option_is_refused() {
@@ -41,12 +21,14 @@ fn a_template_is_written_once_and_only_under_a_name_that_a_bug_can_have() {
         refused(&["new-case", name, "--dir", folder], &["is no name for a bug", "toy-1a2b3c4d-counted-acks"]);
     }
     shootdown(&["new-case", "toy-acks", "--dir", folder])
+        .assert()
         .code(0)
         .stdout(contains("toy_acks.rs").and(contains("--corpus")).and(contains("check toy-acks")));
     let model = std::fs::read_to_string(directory.path().join("toy_acks.rs")).expect("the model");
     assert!(model.contains("\"toy-acks\"") && model.contains("\"toy_acks.rs\"") && !model.contains('@'));
     assert!(!directory.path().join("toy_acks.md").exists(), "a story is the second step");
     shootdown(&["new-case", "toy-acks", "--dir", folder, "--corpus"])
+        .assert()
         .code(0)
         .stdout(contains("../toy_acks_bug.rs").and(contains("toy_acks.md")).and(contains("check toy-acks")));
     let bug = std::fs::read_to_string(directory.path().join("toy_acks_bug.rs")).expect("the header");
@@ -71,16 +53,17 @@ fn the_slowest_cases_are_named_and_a_number_that_names_none_is_refused() {
         refused(&["check", "seed", "--slowest", number], &["--slowest", number]);
     }
     refused(&["check", "--list", "--slowest", "1"], &["--slowest", "--list"]);
-    shootdown(&["check", "seed", "--slowest", "3"]).code(0).stdout(contains("\nSlowest: seed 0."));
-    shootdown(&["check", "seed", "--slowest", "1", "--json"]).code(0).stderr(contains("\nSlowest: seed 0."));
+    shootdown(&["check", "seed", "--slowest", "3"]).assert().code(0).stdout(contains("\nSlowest: seed 0."));
+    shootdown(&["check", "seed", "--slowest", "1", "--json"])
+        .assert()
+        .code(0)
+        .stderr(contains("\nSlowest: seed 0."));
 }
 
 #[test]
 fn an_unknown_case_is_refused_with_the_way_to_list_them() {
     refused(&["check", "no-such-case"], &["\"no-such-case\"", "check --list"]);
     refused(&["explain", "no-such-case"], &["\"no-such-case\"", "check --list"]);
-    refused(&["check", "no-such-*"], &["no case matches \"no-such-*\""]);
-    refused(&["check", "linux-["], &["not a pattern"]);
 }
 
 #[test]
@@ -104,25 +87,30 @@ fn numbers_out_of_range_are_refused_with_the_range() {
 fn a_part_of_all_executions_proves_nothing_and_is_labelled_wherever_it_is_told() {
     for part in [["--contexts", "2"].as_slice(), &["--random", "20", "--seed", "9"]] {
         let no_proof = contains("unproved").and(contains("Not a proof")).and(contains("holds").not());
-        shootdown(&[&["check", "lazy-return"], part].concat()).code(3).stdout(no_proof);
+        shootdown(&[&["check", "lazy-return"], part].concat()).assert().code(3).stdout(no_proof);
     }
     let said =
         contains("Not a proof").and(contains("20 random executions (seed 9)")).and(contains("Holds").not());
-    shootdown(&["explain", "lazy-return", "--random", "20", "--seed", "9"]).code(3).stdout(said);
+    shootdown(&["explain", "lazy-return", "--random", "20", "--seed", "9"]).assert().code(3).stdout(said);
     let record = contains("\"verdict\":\"unproved\"")
         .and(contains("\"complete\":false"))
         .and(contains("\"as_expected\":false"))
         .and(contains("\"partly\":\"random 20, seed 9\""));
-    shootdown(&["check", "lazy-return", "--random", "20", "--seed", "9", "--json"]).code(3).stdout(record);
+    shootdown(&["check", "lazy-return", "--random", "20", "--seed", "9", "--json"])
+        .assert()
+        .code(3)
+        .stdout(record);
     // What such a run finds is found.
     let bug = "linux-bafb056c-sparc64-trim/broken";
-    shootdown(&["check", bug, "--random", "5000", "--json"]).stdout(contains(format!("\"name\":\"{bug}\"")));
+    shootdown(&["check", bug, "--random", "5000", "--json"])
+        .assert()
+        .stdout(contains(format!("\"name\":\"{bug}\"")));
 }
 
 #[test]
 fn all_findings_are_listed_and_drawn_once_each() {
     let arguments = ["check", "seed", "--drop-rule", "SD-9", "--all-findings", "--json"];
-    let output = shootdown(&arguments).code(1).get_output().stdout.clone();
+    let output = shootdown(&arguments).assert().code(1).get_output().stdout.clone();
     let record: serde_json::Value = serde_json::from_slice(&output).expect("one record");
     let findings = record["findings"].as_array().expect("findings");
     let messages: std::collections::BTreeSet<&str> =
@@ -133,13 +121,13 @@ fn all_findings_are_listed_and_drawn_once_each() {
         "{record}"
     );
     assert_eq!((&record["message"], &record["verdict"]), (&findings[0]["message"], &findings[0]["verdict"]));
-    let table = shootdown(&arguments[..5]).code(1).get_output().stdout.clone();
+    let table = shootdown(&arguments[..5]).assert().code(1).get_output().stdout.clone();
     let table = String::from_utf8(table).expect("text");
     let list: Vec<&str> =
         table.lines().filter(|line| line.starts_with("    1. ") || line.starts_with("    2. ")).collect();
     assert_eq!(list.len(), 2, "{table}");
     let count = findings.len();
-    shootdown(&["explain", "seed", "--drop-rule", "SD-9", "--all-findings"]).code(0).stdout(
+    shootdown(&["explain", "seed", "--drop-rule", "SD-9", "--all-findings"]).assert().code(0).stdout(
         contains(format!("the first of {count} findings"))
             .and(contains(format!("Finding {count} of {count}"))),
     );
@@ -150,17 +138,13 @@ fn a_check_that_was_stopped_goes_on_where_it_was_and_another_one_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("kept");
     let path = file.to_str().expect("UTF-8");
-    let json = |arguments: &[&str]| {
-        let output = shootdown(arguments).code(0).get_output().stdout.clone();
-        String::from_utf8(output).expect("text")
-    };
-    let first = json(&["check", "lazy-return", "seed", "--resume", path, "--json"]);
+    let first = printed(&["check", "lazy-return", "seed", "--resume", path, "--json"]);
     // Killed in the middle of a line.
     let kept = std::fs::read_to_string(&file).expect("text");
     let lines: Vec<&str> = kept.lines().collect();
     assert_eq!(lines.len(), 3, "{kept}");
     std::fs::write(&file, format!("{}\n{}\n{}", lines[0], lines[1], &lines[2][..20])).expect("written");
-    let second = json(&["check", "lazy-return", "seed", "--resume", path, "--json"]);
+    let second = printed(&["check", "lazy-return", "seed", "--resume", path, "--json"]);
     let (one, two): (Vec<&str>, Vec<&str>) = (first.lines().collect(), second.lines().collect());
     // How long a case took is not the same twice, unless it did not run twice.
     assert_eq!((one[0], one.len()), (two[0], two.len()));
@@ -193,6 +177,7 @@ fn fixes_that_have_nothing_to_take_out_show_nothing() {
     refused(&["check", bug, "--mutants", "--json"], &["nothing to take out"]);
     refused(&["check", "seed", "--mutants"], &["are the engine's", "have no fixes"]);
     shootdown(&["check", "linux-16af97dc-shared-flag", "--mutants"])
+        .assert()
         .code(0)
         .stdout(contains("1 of 1 part of fixes noticed when taken out, 0 steps and 1 ordering"));
 }
@@ -204,8 +189,7 @@ fn a_malformed_list_is_refused_with_its_line() {
     std::fs::write(&path, "# shootdown replay 1\ncase a\nmemory tso\n0 jump\n").expect("a file");
     let path = path.to_str().expect("a name in UTF-8");
     refused(&["replay", path], &["line 4", "\"0 jump\"", "`CPU run`"]);
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    command.args(["replay", "-"]).write_stdin("nonsense\n").assert().code(2).stderr(contains("line 1"));
+    shootdown(&["replay", "-"]).write_stdin("nonsense\n").assert().code(2).stderr(contains("line 1"));
 }
 
 #[test]
@@ -214,8 +198,7 @@ fn a_list_of_an_unknown_case_or_rule_is_refused() {
         ("# shootdown replay 1\ncase no-such-case\nmemory tso\n0 run\n", "no-such-case"),
         ("# shootdown replay 1\ncase a\nmemory tso\ndrop SD-0\n0 run\n", "rules are SD-1 to SD-"),
     ] {
-        let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-        command.args(["replay", "-"]).write_stdin(text).assert().code(2).stderr(contains(said));
+        shootdown(&["replay", "-"]).write_stdin(text).assert().code(2).stderr(contains(said));
     }
 }
 
@@ -243,9 +226,10 @@ fn an_unknown_policy_or_workload_or_number_of_cpus_is_refused_with_what_there_is
 #[test]
 fn a_grid_counts_what_is_lost_and_tables_fit_eighty_columns() {
     let grid = ["bench", "--grid", "--cpus", "4", "--spaces", "2", "--workload", "mapbench"];
-    let json: serde_json::Value =
-        serde_json::from_slice(&shootdown(&[&grid[..], &["--json"]].concat()).code(0).get_output().stdout)
-            .expect("JSON");
+    let json: serde_json::Value = serde_json::from_slice(
+        &shootdown(&[&grid[..], &["--json"]].concat()).assert().code(0).get_output().stdout,
+    )
+    .expect("JSON");
     let lost = |what: &str| {
         let losses = json["losses"].as_array().expect("a list");
         losses.iter().filter(|loss| loss["counted"] == what).count() as u64
@@ -255,7 +239,7 @@ fn a_grid_counts_what_is_lost_and_tables_fit_eighty_columns() {
     assert_eq!(json["lost_in_cycles"].as_u64(), Some(lost("cycles")));
     let tables = [&grid[..], &["bench", "--workload", "pingpong", "--spaces", "99"], &["bench", "seed"]];
     for arguments in tables {
-        let text = String::from_utf8(shootdown(arguments).code(0).get_output().stdout.clone()).expect("text");
+        let text = printed(arguments);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }
@@ -264,13 +248,13 @@ fn a_grid_counts_what_is_lost_and_tables_fit_eighty_columns() {
 fn a_load_that_says_nothing_is_marked() {
     let run = |arguments: &[&str]| {
         let all = [&["bench", "--policy", "shootdown"], arguments].concat();
-        let text = String::from_utf8(shootdown(&all).code(0).get_output().stdout.clone()).expect("text");
+        let text = printed(&all);
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     assert!(run(&["--workload", "pingpong"]).contains("nothing is unmapped"));
     assert!(run(&["--workload", "reclaim", "--cpus", "1"]).contains("there is nobody to tell"));
     assert!(run(&["--workload", "reclaim", "--spaces", "99"]).contains("99 spaces were asked for"));
-    let one = shootdown(&["bench", "seed", "--cpus", "1"]).code(0).get_output().stdout.clone();
+    let one = shootdown(&["bench", "seed", "--cpus", "1"]).assert().code(0).get_output().stdout.clone();
     assert!(String::from_utf8(one).expect("text").contains("there is nobody to tell"));
 }
 
@@ -278,7 +262,7 @@ fn a_load_that_says_nothing_is_marked() {
 fn the_same_seed_prints_the_same_counts() {
     let run = || {
         let bench = ["bench", "--json", "--cpus", "6", "--seed", "9", "--workload", "mmap-server"];
-        shootdown(&bench).code(0).get_output().stdout.clone()
+        shootdown(&bench).assert().code(0).get_output().stdout.clone()
     };
     let first = run();
     assert!(!first.is_empty());
@@ -289,10 +273,10 @@ fn the_same_seed_prints_the_same_counts() {
 fn a_trace_is_replayed_and_a_truncated_one_is_named_after_what_was_read() {
     let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../traces/linux61-4cpu-threads.sdt");
     shootdown(&["replay", trace, "--policy", "shootdown", "--policy", "linux-x86-6.1"])
+        .assert()
         .code(0)
         .stdout(contains("shootdown").and(contains("linux-x86-6.1")).and(contains("2,427 turned")));
-    let output = shootdown(&["replay", trace]).code(0).get_output().stdout.clone();
-    let text = String::from_utf8(output).expect("text");
+    let text = printed(&["replay", trace]);
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let row = text.lines().find(|line| line.starts_with("linux-x86-6.1 ")).expect("its row");
     assert_eq!(row.split_whitespace().count(), 9, "columns that run into each other: {row}");
@@ -304,21 +288,13 @@ fn a_trace_is_replayed_and_a_truncated_one_is_named_after_what_was_read() {
     std::fs::write(&path, &bytes).expect("a file");
     let cut = path.to_str().expect("a name in UTF-8");
     shootdown(&["replay", cut, "--policy", "shootdown"])
+        .assert()
         .code(2)
         .stdout(contains("IPIs"))
         .stderr(contains("cut.sdt").and(contains("byte 90000")).and(contains("record-import")));
     bytes[8] = 7;
     std::fs::write(&path, &bytes).expect("a file");
     refused(&["replay", cut], &["version 7", "record-import"]);
-}
-
-#[test]
-fn text_without_events_is_no_recording() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let path = folder.path().join("notes.txt");
-    std::fs::write(&path, "# tracer: nop\nnothing here\n").expect("a file");
-    refused(&["record-import", path.to_str().expect("UTF-8")], &["notes.txt", "line 2", "\"nothing here\""]);
-    refused(&["record-import", "/no/such/file"], &["/no/such/file", "trace"]);
 }
 
 #[test]
@@ -329,14 +305,14 @@ fn a_machine_that_cannot_be_booted_is_refused() {
     refused(&["boot", "--arch", "x86_64", "--cpus", "256"], &["256 CPUs", "--cpus 1 to 255", "x2APIC"]);
     refused(&["boot", "--arch", "x86_64", "--scenario", "sqpol"], &["\"sqpol\"", "sqpoll"]);
     refused(&["boot", "--arch", "x86_64", "--break", "SD-99"], &["\"SD-99\"", "INVARIANTS.md"]);
+    refused(&["boot", "--all", "--cpus", "256"], &["riscv64 with 256 CPUs"]);
     refused(&["boot", "--count", "--cpus", "2"], &["--cpus 4"]);
 }
 
 #[test]
 fn a_missing_qemu_is_named_with_the_command_that_installs_it() {
     let nothing = tempfile::tempdir().expect("a directory");
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    let assert = command.env("PATH", nothing.path()).args(["boot", "--arch", "aarch64"]).assert();
+    let assert = shootdown(&["boot", "--arch", "aarch64"]).env("PATH", nothing.path()).assert();
     assert.code(2).stderr(
         contains("qemu-system-aarch64 is missing")
             .and(contains("apt-get install -y --no-install-recommends qemu-system-arm")),

@@ -1,7 +1,6 @@
 //! `check --shard` and `merge`: parts of a check, run apart, come to what the whole check says.
 
-use assert_cmd::Command;
-use predicates::prelude::*;
+use crate::{printed, shootdown, text};
 use predicates::str::contains;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,16 +10,6 @@ use std::process::Stdio;
 
 /// A dozen quick bugs, and the engine's scenarios that they name.
 const FEW: &str = "linux-1*";
-
-fn shootdown(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
-    command.args(arguments);
-    command
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a name in UTF-8")
-}
 
 /// Runs all `of` shards of `check` with `arguments` side by side, and returns their files.
 fn shards(folder: &Path, of: usize, arguments: &[&str]) -> Vec<PathBuf> {
@@ -179,24 +168,14 @@ fn all_shards_may_come_in_one_stream() {
 }
 
 #[test]
-fn a_shard_that_does_not_exist_is_refused_with_those_that_do() {
-    for (shard, said) in
-        [("0/3", "1/3 to 3/3"), ("4/3", "1/3 to 3/3"), ("x", "as in 1/3"), ("1/0", "1 to 4096")]
-    {
-        let assert = shootdown(&["check", "--shard", shard]).assert().code(2).stdout("");
-        assert.stderr(contains(format!("'{shard}'")).and(contains(said)));
-    }
+fn a_merge_wants_files() {
     shootdown(&["merge"]).assert().code(2).stderr(contains("<FILE>"));
 }
 
 #[test]
 fn the_list_of_a_shard_names_its_cases_alone() {
-    let list = |shard: &str| {
-        let output = shootdown(&["check", "two", "--shard", shard, "--list", "--json"]).output().expect("it");
-        String::from_utf8(output.stdout).expect("text").lines().count()
-    };
-    let output = shootdown(&["check", "two", "--list", "--json"]).output().expect("it");
-    let whole = String::from_utf8(output.stdout).expect("text").lines().count();
+    let list = |shard: &str| printed(&["check", "two", "--shard", shard, "--list", "--json"]).lines().count();
+    let whole = printed(&["check", "two", "--list", "--json"]).lines().count();
     assert_eq!(list("1/2") + list("2/2"), whole);
     assert!(list("1/2") < whole);
 }
