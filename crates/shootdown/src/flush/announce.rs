@@ -72,7 +72,7 @@ impl<P: Platform> Shootdown<P> {
         platform.publish_tables();
         let (history, fence) = match space {
             // ORDER(SD-4): page-table stores and generation before mask and loaded words, which the sender, `tell` and the
-            // ticket read; partners: `Cpu::approach` and `Cpu::leave_lazy`, as in `begin`.
+            // ticket read; partners: `Cpu::approach` and `Cpu::leave_lazy`. It is that of `begin`.
             Some(space) => (&space.history, Site::FlushFence),
             // ORDER(SD-4): the same before the mask of CPUs on line, and whether they are in user mode; partners:
             // `Shootdown::online_cpu`, `Cpu::unmark_user`.
