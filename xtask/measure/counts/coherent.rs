@@ -56,7 +56,7 @@ unsafe impl<const ANSWER: bool> SendIpis for Harts<ANSWER> {
     #[inline(always)]
     fn send_ipis(&self, cpus: CpuSet) {
         if ANSWER {
-            self.coherent_answer(cpus.first());
+            cpus.for_each(|cpu| self.coherent_answer(cpu));
         } else {
             consume([u64::from(cpus.first().number()), cpus.bits(), 0]);
         }
