@@ -169,6 +169,9 @@ fn is_nested<'a, P: Platform, M: Memory<'a, P>>(engine: &Shootdown<P>, memory: M
     if Ticket::new(engine, memory.latest().0, None).late(engine).is_some() {
         return true;
     }
+    if P::SECONDARY_TLBS && !engine.secondary_is_done(engine.last_secondary()) {
+        return true;
+    }
     // ORDER: relaxed; if the word is as it was read, what it counted is complete (`nested-gathers-retired`).
     memory.gathers().compare_exchange(open, unretired, Ordering::Relaxed, Ordering::Relaxed).is_err()
 }

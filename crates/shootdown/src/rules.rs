@@ -203,6 +203,13 @@ rules! {
         caught_by: ["code-vs-user", "code-vs-lazy"],
         qemu: None,
     }
+    22: SecondaryAnswers {
+        says: "Secondary TLBs are told of a flush after its generation is announced, whichever CPUs it concerns, \
+               and it is complete when they have answered as well.",
+        switch: "no completion waits for secondary TLBs",
+        caught_by: ["secondary-unmap", "secondary-alone"],
+        qemu: None,
+    }
 }
 
 /// Number of the last rule; the first is 1, and none is ever taken again.
