@@ -14,6 +14,7 @@ mod plan;
 mod ranges;
 mod retired;
 mod run;
+mod secondary;
 mod sim;
 mod tags;
 mod transport;

@@ -18,6 +18,7 @@ mod nmi;
 mod orderings;
 mod pairs;
 mod retired;
+mod secondary;
 mod tags;
 mod teardown;
 mod transports;
@@ -55,6 +56,7 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
         warm_tags::add,
         kernel::add,
         user_mode::add,
+        secondary::add,
         code::add,
         hotplug::add,
         nmi::add,
