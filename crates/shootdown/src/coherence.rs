@@ -10,6 +10,7 @@
 //! | load it in the scheduler, and count references yourself | the same, and [`Coherence::unload`] | [`Entry::loaded`], [`retire`](Shootdown::retire), [`is_retired`](Shootdown::is_retired) |
 //! | are a guest whose hypervisor flushes | [`Coherence`], [`FlushRemote`] | flushes without an IPI: [`Hypercalls`] |
 //! | have isolated CPUs that no kernel flush may interrupt | [`Coherence`] with [`USER_MODE`](Coherence::USER_MODE), [`SendIpis`] | [`enter_user`](Shootdown::enter_user), [`exit_user`](Shootdown::exit_user); [`defer_into`](crate::flush::Gather::defer_into), [`catch_up`](Shootdown::catch_up) |
+//! | share page tables with devices | [`Coherence`] with [`SECONDARY_TLBS`](Coherence::SECONDARY_TLBS) | completion that waits for them: [`invalidate_secondary`](Coherence::invalidate_secondary) |
 //! | want loads, references and teardown too | [`Platform`] | [`switch_to`](Shootdown::switch_to), [`refs`](crate::refs) |
 //!
 //! All of them get [`flush`](Shootdown::flush), [`gather`](Shootdown::gather), [`kernel`](Shootdown::kernel) memory,

@@ -209,11 +209,11 @@ impl<P: Platform> Shootdown<P> {
         let flight = Flight::new(self, Some(space), generation, request);
         space.history.record(generation, request);
         let sent = flight.signal_apart(first);
+        let waits = sent || Self::trims(generation);
         if P::SECONDARY_TLBS {
-            let waits = sent || Self::trims(generation) || position != 0;
-            return Pending { flight: waits.then_some(flight.and_secondary(position)) };
+            return Pending { flight: (waits || position != 0).then_some(flight.and_secondary(position)) };
         }
-        Pending { flight: (sent || Self::trims(generation)).then_some(flight) }
+        Pending { flight: waits.then_some(flight) }
     }
 
     /// Flushes by other means than IPIs, and says whether that is all there is to do. A broadcast reaches no context.

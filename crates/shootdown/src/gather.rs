@@ -231,7 +231,8 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     }
 
     /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
-    /// `tlb_remove_table`).
+    /// `tlb_remove_table`). Hardware walks it no more once it comes out. Software that walks tables without a lock is yours: the book
+    /// has a page on it, and [`finish_with`](PendingFrames::finish_with) hands tables over.
     ///
     /// # Errors
     /// [`Full`], with the table page.

@@ -246,6 +246,10 @@ impl<P: Platform> Ticket<P> {
         if self.awaited.generation == Awaited::LEFT && without(Rule::TeardownEvicts) {
             return None;
         }
+        if P::SECONDARY_TLBS && self.was_complete() {
+            // Secondary TLBs are not asked again either.
+            return None;
+        }
         let mut next = engine.online().others_from(self.sender, self.next / 64);
         while let Some(mut batch) = next {
             let from = self.next;

@@ -19,6 +19,7 @@ mod sim;
 mod tags;
 mod transport;
 mod user_mode;
+mod walkers;
 mod wires;
 mod world;
 

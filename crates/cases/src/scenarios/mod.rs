@@ -23,6 +23,7 @@ mod tags;
 mod teardown;
 mod transports;
 mod user_mode;
+mod walkers;
 mod warm_tags;
 mod wide_masks;
 
@@ -57,6 +58,7 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
         kernel::add,
         user_mode::add,
         secondary::add,
+        walkers::add,
         code::add,
         hotplug::add,
         nmi::add,
@@ -74,5 +76,6 @@ pub fn mistakes() -> Vec<Case> {
     let mut list = List::new(Fault::NONE, Oracles::Machine);
     coherence::mistakes(&mut list);
     code::mistakes(&mut list);
+    walkers::mistakes(&mut list);
     list.cases
 }

@@ -104,7 +104,7 @@ fn later(list: &mut List) {
         .cpu(User(0), |cpu| cpu.send_unmap(0, 0, 1))
         .cpu(Kernel, |cpu| cpu.retire_carried(0, 1))
         .add();
-    shared::<Shared>(list, "secondary-asked-twice", TWO)
+    shared::<Shared>(list, "secondary-asked-twice", THREE)
         .about("a ticket is asked twice while another flush is posted")
         .cpu(User(0), |cpu| cpu.ask_twice(0, 0))
         .cpu(Kernel, |cpu| cpu.flush_page(0, 1))
