@@ -6,7 +6,7 @@ use shootdown_explore::{Memory, Options};
 use shootdown_machine::Case;
 
 /// Scenario, and the rule without which it fails.
-const RULES: [(&str, u8); 43] = [
+const RULES: [(&str, u8); 42] = [
     ("enter-vs-flush", 2),
     ("enter-kept-tag", 5),
     ("enter-kept-tag-table", 5),
@@ -49,7 +49,6 @@ const RULES: [(&str, u8); 43] = [
     ("secondary-batch", 22),
     ("secondary-nested-retired", 22),
     ("secondary-exit", 22),
-    ("secondary-asked-twice", 16),
 ];
 
 /// Scenario under partial store order, and the ordering that it needs.

@@ -188,6 +188,18 @@ fn a_device_that_is_late_is_reported_and_no_cpu_is_interrupted_for_it() {
 }
 
 #[test]
+fn a_cpu_that_waits_for_the_device_handles_what_another_asks_of_it_without_an_interrupt() {
+    let (host, user) = machine(1);
+    host.device.answers_at.set(2);
+    let space: &'static _ = Box::leak(Box::new(user));
+    let ask = || host.on(1, || mem::forget(host.engine().send(space, page())));
+    *host.device.meanwhile.borrow_mut() = Some(Box::new(ask));
+    host.engine().flush(space, page());
+    assert_eq!((host.counters(1).ipis_polled(), host.ipis_sent.get()), (1, 0));
+    assert_eq!(host.counters(0).selective_flushes(), 2, "its own, and CPU 1's");
+}
+
+#[test]
 fn frames_stay_where_a_wait_for_the_device_unwinds() {
     let (host, user) = machine(1);
     host.device.answers_at.set(FOR_EVER);

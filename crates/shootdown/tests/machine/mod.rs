@@ -69,6 +69,8 @@ pub struct Device {
     pub answers_at: Cell<u64>,
     /// Positions that were reported late, and at which poll.
     pub late: RefCell<Vec<(u64, u64)>>,
+    /// What happens at the next poll of a wait.
+    pub meanwhile: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
 impl Device {
@@ -201,6 +203,9 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     fn relax(&self, polls: u64) {
         self.around(Callback::Relax, || {
             assert!(polls < FOR_EVER, "a wait goes on for ever");
+            if let Some(act) = self.device.meanwhile.take() {
+                act();
+            }
             if polls == self.device.answers_at.get() {
                 self.device.work_off();
             }
