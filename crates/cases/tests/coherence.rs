@@ -6,7 +6,7 @@ use shootdown_explore::{Memory, Options};
 use shootdown_machine::Case;
 
 /// Scenario, and the rule without which it fails.
-const RULES: [(&str, u8); 27] = [
+const RULES: [(&str, u8); 42] = [
     ("enter-vs-flush", 2),
     ("enter-kept-tag", 5),
     ("enter-kept-tag-table", 5),
@@ -34,6 +34,21 @@ const RULES: [(&str, u8); 27] = [
     ("code-vs-broadcast", 21),
     ("code-kernel-broadcast", 21),
     ("code-vs-user-mode", 21),
+    ("secondary-nobody", 22),
+    ("secondary-device", 22),
+    ("secondary-table-alone", 22),
+    ("secondary-table", 22),
+    ("secondary-kernel", 22),
+    ("secondary-masked", 22),
+    ("secondary-firmware", 22),
+    ("secondary-retired", 22),
+    ("secondary-retired-alone", 22),
+    ("secondary-moved", 22),
+    ("secondary-deferred", 22),
+    ("secondary-deferred-alone", 22),
+    ("secondary-batch", 22),
+    ("secondary-nested-retired", 22),
+    ("secondary-exit", 22),
 ];
 
 /// Scenario under partial store order, and the ordering that it needs.

@@ -99,6 +99,9 @@ use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 /// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that name,
 /// which says what it must do; what is said here is what differs.
 ///
+/// Constants and what rests on them are not linked in: virtual CPUs that flush on entry, user mode, secondary TLBs. A machine with those
+/// implements [`Platform`] itself.
+///
 /// An `object` is the kernel's own object around a space, as one word: the pointer of an `Arc`, say.
 ///
 /// All of them are wanted; an implementation that leaves one out does not compile:

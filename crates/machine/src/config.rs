@@ -92,6 +92,8 @@ pub struct Builder {
     pub(crate) code: Vec<u64>,
     pub(crate) entry_code: u8,
     pub(crate) second_stage: Option<SecondStage>,
+    /// CPUs that are IOMMUs with the page tables of CPUs, a bit each.
+    pub(crate) sharing: u8,
     /// Per CPU that is a device, its IOMMU.
     pub(crate) iommus: [Option<u8>; MAX_CPUS],
     /// Whether a flush of one kernel page may miss, where there are tags.
@@ -136,6 +138,7 @@ impl Builder {
             code: Vec::new(),
             entry_code: 0,
             second_stage: None,
+            sharing: 0,
             iommus: [None; MAX_CPUS],
             sticky_kernel_pages: false,
             order: HardwareOrder::Program,
@@ -214,7 +217,7 @@ impl Builder {
         }
         facts! {
             kernel_table privilege entry_pages software_refill late_accesses large splinters absent marks markless conflicts
-            domains entry_code second_stage iommus sticky_kernel_pages order
+            domains entry_code second_stage sharing iommus sticky_kernel_pages order
         }
     }
 

@@ -25,6 +25,14 @@ impl Builder {
         self
     }
 
+    /// Makes CPU `iommu` an IOMMU that walks the page tables of CPUs (shared virtual addressing). It is in no mask, and runs no code
+    /// but what its queue has it run.
+    pub fn iommu(mut self, iommu: usize) -> Self {
+        assert!(iommu < self.cpus, "an IOMMU is one of the CPUs");
+        self.sharing |= 1 << iommu;
+        self
+    }
+
     /// Has `device` start with its own TLB switched off; [`crate::hw::ats`] switches it on.
     pub fn ats_off(mut self, device: usize) -> Self {
         self.locals[device].set_ats(false);
@@ -38,9 +46,9 @@ impl Machine {
         self.config.iommus[cpu].is_some()
     }
 
-    /// Whether `cpu` is the IOMMU of a device.
+    /// Whether `cpu` is an IOMMU.
     pub(crate) fn is_iommu(&self, cpu: usize) -> bool {
-        self.config.iommus.contains(&Some(cpu as u8))
+        self.config.sharing >> cpu & 1 != 0 || self.config.iommus.contains(&Some(cpu as u8))
     }
 
     /// What messages call `cpu`.

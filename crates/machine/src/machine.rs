@@ -224,7 +224,7 @@ impl Machine {
         for mask in masks {
             let index = registry.watch(mask.word);
             let cpus = mask.first..self.config.cpus.min(mask.first.saturating_add(64));
-            for cpu in cpus {
+            for cpu in cpus.filter(|&cpu| !self.is_iommu(cpu) && !self.is_device(cpu)) {
                 watched.masks[mask.space][cpu] = Some((index, (cpu - mask.first) as u32));
             }
         }

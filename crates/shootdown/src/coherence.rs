@@ -10,6 +10,7 @@
 //! | load it in the scheduler, and count references yourself | the same, and [`Coherence::unload`] | [`Entry::loaded`], [`retire`](Shootdown::retire), [`is_retired`](Shootdown::is_retired) |
 //! | are a guest whose hypervisor flushes | [`Coherence`], [`FlushRemote`] | flushes without an IPI: [`Hypercalls`] |
 //! | have isolated CPUs that no kernel flush may interrupt | [`Coherence`] with [`USER_MODE`](Coherence::USER_MODE), [`SendIpis`] | [`enter_user`](Shootdown::enter_user), [`exit_user`](Shootdown::exit_user); [`defer_into`](crate::flush::Gather::defer_into), [`catch_up`](Shootdown::catch_up) |
+//! | share page tables with devices | [`Coherence`] with [`SECONDARY_TLBS`](Coherence::SECONDARY_TLBS) | completion that waits for them: [`invalidate_secondary`](Coherence::invalidate_secondary) |
 //! | want loads, references and teardown too | [`Platform`] | [`switch_to`](Shootdown::switch_to), [`refs`](crate::refs) |
 //!
 //! All of them get [`flush`](Shootdown::flush), [`gather`](Shootdown::gather), [`kernel`](Shootdown::kernel) memory,
@@ -52,7 +53,9 @@ pub type Space<C, M = CpuMask<1>, T = Untagged, X = Ipis> = AddressSpace<Rootles
 ///    threads off it, until [`preempt_enable`](Self::preempt_enable);
 /// 4. [`flush_local`](Self::flush_local) does what it says, and is complete on return;
 /// 5. while the engine is called, either no space's root is loaded on this CPU but the one that was entered, or
-///    [`unload`](Self::unload) loads the kernel's own and is complete on return, as [`Platform::install`] says.
+///    [`unload`](Self::unload) loads the kernel's own and is complete on return, as [`Platform::install`] says;
+/// 6. nothing but CPUs keeps translations, or [`invalidate_secondary`](Self::invalidate_secondary) and
+///    [`secondary_is_done`](Self::secondary_is_done) do what they say.
 pub unsafe trait Coherence: Sync + Sized {
     /// Number of the calling CPU. Called with interrupts off or preemption off.
     fn cpu(&self) -> CpuId;
@@ -93,8 +96,28 @@ pub unsafe trait Coherence: Sync + Sized {
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). Called in the
     /// context of the flush.
     fn publish_tables(&self) {}
-    /// Called between polls of a wait, with the number of polls so far. Must not block. Called with preemption off, and
-    /// with interrupts as the waiter has them.
+    /// Whether something besides CPUs keeps translations; see [`Platform::SECONDARY_TLBS`].
+    const SECONDARY_TLBS: bool = false;
+    /// Has secondary TLBs drop what is asked, as [`Platform::invalidate_secondary`] does, and answers the same. Must not wait. Called
+    /// in the context of the flush.
+    fn invalidate_secondary(&self, what: &SecondaryRequest) -> u64 {
+        const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `invalidate_secondary`") };
+        let _ = what;
+        0
+    }
+    /// Whether secondary TLBs have worked off their queue up to `position`; see [`Platform::secondary_is_done`]. Only reads. Called
+    /// in any context.
+    fn secondary_is_done(&self, position: u64) -> bool {
+        const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `secondary_is_done`") };
+        let _ = position;
+        true
+    }
+    /// Reports that secondary TLBs are late; see [`Platform::secondary_stalled`]. Must return. Called as [`relax`](Self::relax) is.
+    fn secondary_stalled(&self, position: u64, polls: u64) {
+        let _ = (position, polls);
+    }
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called with preemption off, and with interrupts as
+    /// the waiter has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
@@ -147,6 +170,28 @@ pub struct RemoteRequest<'a> {
     /// What of it goes.
     pub request: FlushRequest,
     each: &'a ForEachSet<'a>,
+}
+
+/// What [`Coherence::invalidate_secondary`] is to have dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondaryRequest {
+    /// The space; nothing for kernel memory.
+    pub space: Option<SpaceId>,
+    /// What [`new_space`](Shootdown::new_space) was given for it.
+    pub root: Option<u64>,
+    /// What of it goes.
+    pub request: FlushRequest,
+}
+
+impl SecondaryRequest {
+    /// What an engine asks of its platform.
+    #[inline]
+    pub(crate) fn of<P: Platform<Root = u64>>(
+        space: Option<&AddressSpace<P>>,
+        request: FlushRequest,
+    ) -> Self {
+        Self { space: space.map(AddressSpace::id), root: space.map(AddressSpace::root), request }
+    }
 }
 
 type ForEachSet<'a> = dyn Fn(&mut dyn FnMut(CpuSet)) + 'a;
@@ -277,7 +322,7 @@ impl<C: Coherence> Drop for Preemption<C> {
 }
 
 // SAFETY: 1. to 4. `Coherence`, 1. to 4., and the policy is a field, made for this value; 5. `SendIpis`, or nobody waits for an
-// interrupt (`Hypercalls`); 6. `FlushRemote`. Roots are loaded by nobody: there is no handle, and so no reference that a switch
+// interrupt (`Hypercalls`); 6. `FlushRemote`; 7. `Coherence`, 6. Roots are loaded by nobody: there is no handle, and so no reference that a switch
 // takes; `None` stands for `unload`.
 unsafe impl<C, M, T, X> Platform for Rootless<C, M, T, X>
 where
@@ -299,6 +344,7 @@ where
     const MULTICAST: bool = true;
     const INTERRUPTS: bool = X::INTERRUPTS;
     const SYNCS_CONTEXTS: bool = X::SYNCS_CONTEXTS;
+    const SECONDARY_TLBS: bool = C::SECONDARY_TLBS;
 
     #[inline]
     fn pin(&self) -> Preemption<C> {
@@ -362,5 +408,16 @@ where
     }
     fn stalled(&self, cpu: CpuId, polls: u64) {
         self.machine.stalled(cpu, polls);
+    }
+    #[inline]
+    fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        self.machine.invalidate_secondary(&SecondaryRequest::of(space, request))
+    }
+    #[inline]
+    fn secondary_is_done(&self, position: u64) -> bool {
+        self.machine.secondary_is_done(position)
+    }
+    fn secondary_stalled(&self, position: u64, polls: u64) {
+        self.machine.secondary_stalled(position, polls);
     }
 }

@@ -33,6 +33,8 @@ pub struct Shootdown<P: Platform> {
     pub(crate) kernel: FlushHistory,
     /// Gathers of kernel memory that are open or retired, as a space has them.
     pub(crate) kernel_gathers: Word,
+    /// The last position that a flush has posted to secondary TLBs.
+    pub(crate) last_secondary: Word,
 }
 
 /// A word on a cache line of its own.
@@ -93,6 +95,7 @@ impl<P: Platform> Shootdown<P> {
                 online,
                 kernel: FlushHistory::new(),
                 kernel_gathers: Word::new("kernel_gathers", 0),
+                last_secondary: Word::new("last_secondary", 0),
             }
         }
     }

@@ -31,6 +31,7 @@ pub use crate::types::{FlushRequest, Generation, Levels, PageRange, PageSize, Pa
 mod announce;
 #[cfg(shootdown_explore)]
 mod carried;
+mod secondary;
 
 /// A flush that was sent and not yet waited for: the old translations may still be in use.
 ///
@@ -87,9 +88,11 @@ impl<P: Platform> Shootdown<P> {
     /// The same for a space that is known to be this engine's.
     #[inline]
     pub(crate) fn flush_own(&self, space: &AddressSpace<P>, request: FlushRequest) {
-        if let Some((generation, first, pin)) = self.begin(space, request) {
+        let mut position = 0;
+        if let Some((generation, first, pin)) = self.begin(space, request, &mut position) {
             self.signal_and_wait(space, request, generation, first, pin);
         }
+        self.await_secondary(position);
     }
 
     /// Begins a flush: sends the IPIs it needs and flushes this CPU. Never waits.
@@ -123,16 +126,26 @@ impl<P: Platform> Shootdown<P> {
         space: &'a AddressSpace<P>,
         request: FlushRequest,
     ) -> Pending<'a, P> {
-        match self.begin(space, request) {
-            Some((generation, first, pin)) => self.signal_and_keep(space, request, generation, first, pin),
-            None => Pending { flight: None },
+        let mut position = 0;
+        match self.begin(space, request, &mut position) {
+            Some((generation, first, pin)) => {
+                self.signal_and_keep(space, request, generation, first, pin, position)
+            }
+            None => Pending { flight: Flight::of_secondary(self, position) },
         }
     }
 
-    /// Announces a flush. Carries it out if it concerns this CPU alone; otherwise returns its generation, the first of the
-    /// other members of the mask, and what keeps the thread on this CPU.
+    /// Announces a flush, and posts it to secondary TLBs, whose position goes to `position`. Carries it out if it concerns this CPU
+    /// alone; otherwise returns its generation, the first of the other members of the mask, and what keeps the thread on this CPU.
+    ///
+    /// An argument, as it is compiled to nothing where there are no secondary TLBs.
     #[inline]
-    fn begin(&self, space: &AddressSpace<P>, request: FlushRequest) -> Option<(u64, CpuSet, P::Pin)> {
+    fn begin(
+        &self,
+        space: &AddressSpace<P>,
+        request: FlushRequest,
+        position: &mut u64,
+    ) -> Option<(u64, CpuSet, P::Pin)> {
         self.must_reach_contexts(request);
         let platform = self.platform();
         let flight = |generation| Flight::new(self, Some(space), generation, request);
@@ -147,6 +160,9 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: `Cpu::approach` and
         // `Cpu::leave_lazy`, where it is drawn.
         Site::FlushFence.full_fence();
+        if P::SECONDARY_TLBS {
+            *position = self.post_secondary(Some(space), request);
+        }
         let remote = self.broadcast(space, request);
         let pin = platform.pin();
         if remote == Remote::NeedsIpi {
@@ -196,11 +212,16 @@ impl<P: Platform> Shootdown<P> {
         generation: u64,
         first: CpuSet,
         _pin: P::Pin,
+        position: u64,
     ) -> Pending<'a, P> {
         let flight = Flight::new(self, Some(space), generation, request);
         space.history.record(generation, request);
         let sent = flight.signal_apart(first);
-        Pending { flight: (sent || Self::trims(generation)).then_some(flight) }
+        let waits = sent || Self::trims(generation);
+        if P::SECONDARY_TLBS {
+            return Pending { flight: (waits || position != 0).then_some(flight.and_secondary(position)) };
+        }
+        Pending { flight: waits.then_some(flight) }
     }
 
     /// Flushes by other means than IPIs, and says whether that is all there is to do. Where there are IPIs, contexts are theirs: a
@@ -272,7 +293,7 @@ impl<P: Platform> Shootdown<P> {
     /// assert_eq!(ipis(), 3);
     /// ```
     pub fn send_kernel(&self, request: FlushRequest) -> Pending<'_, P> {
-        let (flight, remote, pin) = self.set_out(None, request);
+        let (flight, position, remote, pin) = self.set_out(None, request);
         let first = self.online().others(Some(flight.sender), 0).filter(|_| remote == Remote::NeedsIpi);
         match first {
             Some(first) => _ = flight.signal_apart(first),
@@ -280,7 +301,8 @@ impl<P: Platform> Shootdown<P> {
         }
         drop(pin);
         // The wait looks at the mask again, also where it was empty.
-        Pending { flight: (remote == Remote::NeedsIpi).then_some(flight) }
+        let of_cpus = (remote == Remote::NeedsIpi).then_some(flight.and_secondary(position));
+        Pending { flight: of_cpus.or_else(|| Flight::of_secondary(self, position)) }
     }
 }
 
@@ -305,7 +327,10 @@ struct Flight<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     /// Nothing for kernel memory.
     space: Option<&'a AddressSpace<P>>,
+    /// 0 where it concerns secondary TLBs alone.
     generation: u64,
+    /// What of it goes. In a [`Pending`] where there are secondary TLBs, their position is in the place of the pages, which are of
+    /// no matter any more.
     request: FlushRequest,
     /// The CPU that sends the IPIs, and flushes itself meanwhile. The thread may wait on another.
     sender: CpuId,
@@ -483,7 +508,7 @@ impl<P: Platform> Pending<'_, P> {
     /// Leaves the completion to be asked for later ([`Shootdown::is_complete`]). Never waits.
     pub fn detach(self) -> Ticket<P> {
         let ticket = match self.flight {
-            Some(flight) => Ticket::lasting(flight.engine, flight.awaited(), Some(flight.sender)),
+            Some(flight) => flight.ticket(),
             None => Ticket::complete(),
         };
         core::mem::forget(self);
@@ -495,11 +520,14 @@ impl<P: Platform> Drop for Pending<'_, P> {
     #[inline]
     fn drop(&mut self) {
         let Some(flight) = self.flight else { return };
-        let pin = flight.engine.platform().pin();
-        let first = flight.members().others(Some(flight.sender), 0);
-        flight.wait(first, &IpiPoller::begin(flight.engine, &pin));
-        if let Some(space) = flight.space {
-            flight.engine.trim_now_and_then(space, flight.generation);
+        if !flight.is_secondary_alone() {
+            let pin = flight.engine.platform().pin();
+            let first = flight.members().others(Some(flight.sender), 0);
+            flight.wait(first, &IpiPoller::begin(flight.engine, &pin));
+            if let Some(space) = flight.space {
+                flight.engine.trim_now_and_then(space, flight.generation);
+            }
         }
+        flight.engine.await_secondary(flight.position());
     }
 }

@@ -214,6 +214,9 @@ fn is_nested<'a, P: Platform, M: Memory<'a, P>>(engine: &Shootdown<P>, memory: M
     if Ticket::new(engine, memory.latest().0, None).first_behind(engine).is_some() {
         return true;
     }
+    if P::SECONDARY_TLBS && !engine.secondary_is_done(engine.last_secondary()) {
+        return true;
+    }
     // ORDER: relaxed; if the word is as it was read, what it counted is complete (`nested-gathers-retired`).
     memory.gathers().compare_exchange(open, unretired, Ordering::Relaxed, Ordering::Relaxed).is_err()
 }
@@ -278,7 +281,8 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     }
 
     /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
-    /// `tlb_remove_table`).
+    /// `tlb_remove_table`). Hardware walks it no more once it comes out. Software that walks tables without a lock is yours: the book
+    /// has a page on it, and [`finish_with`](PendingFrames::finish_with) hands tables over.
     ///
     /// # Errors
     /// [`Full`], with the table page.

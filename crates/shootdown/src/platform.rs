@@ -27,7 +27,9 @@ use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 ///    access of this CPU uses a dropped translation afterwards;
 /// 5. [`send_ipi`](Self::send_ipi) makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with
 ///    interrupts off; an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another);
-/// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations.
+/// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations;
+/// 7. nothing but CPUs keeps translations, or [`invalidate_secondary`](Self::invalidate_secondary) and
+///    [`secondary_is_done`](Self::secondary_is_done) do what they say.
 pub unsafe trait Platform: Sync + Sized {
     /// What the root register takes (CR3 or TTBR0 or satp without the tag, EPTP, an emulator's handle). The engine hands on
     /// what [`new_space`](crate::Shootdown::new_space) was given: that it names page tables is between the embedder and its
@@ -179,8 +181,70 @@ pub unsafe trait Platform: Sync + Sized {
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
     /// own full fence follows. Called in the context of the flush, before [`pin`](Self::pin).
     fn publish_tables(&self) {}
-    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts
-    /// as the waiter has them.
+    /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB, a shadow MMU
+    /// (Linux: `mmu_notifier`). A flush then calls [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what
+    /// that posted is [done](Self::secondary_is_done) (SD-22).
+    const SECONDARY_TLBS: bool = false;
+    /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none: posts to a queue, and does
+    /// not wait (Linux: `arch_invalidate_secondary_tlbs`). Answers how far the queue must have been worked off for that to be done;
+    /// 0 where nothing is to be waited for. Positions rise; with several queues, they are numbers of the platform's own.
+    ///
+    /// Called once a flush, after page-table stores were [published](Self::publish_tables) and the generation was announced, before
+    /// CPUs are told; also where no CPU has the space loaded, and where CPUs are told [later](crate::flush::Gather::defer_into).
+    /// Where one TLB fills from another, post the other first: an IOMMU's, then those of its devices. Under
+    /// [`tables_freed`](FlushRequest::tables_freed) what walkers cache goes too. Not called for
+    /// [contexts](FlushRequest::contexts). Called in the context of the flush, before [`pin`](Self::pin): with locks of the caller
+    /// held, on several CPUs at once, and in interrupt handlers that flush.
+    ///
+    /// A device that is to leave a space does so before the space's last reference goes (Linux: the notifier's `release`): take the
+    /// root out of its table, then [`flush`](crate::Shootdown::flush) everything with tables freed.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// // What two of the methods come to, for a queue in memory whose slots a lock hands out.
+    /// struct Queue {
+    ///     posted: AtomicU64,
+    ///     // The device writes it behind each batch (VT-d: a wait descriptor; SMMU: `CMD_SYNC`).
+    ///     done: AtomicU64,
+    /// }
+    /// impl Queue {
+    ///     fn invalidate_secondary(&self) -> u64 {
+    ///         // ... lock, write the descriptors and the one that writes `done`, ring, unlock ...
+    ///         self.posted.fetch_add(1, Ordering::Relaxed) + 1
+    ///     }
+    ///     fn secondary_is_done(&self, position: u64) -> bool {
+    ///         self.done.load(Ordering::Acquire) >= position
+    ///     }
+    /// }
+    /// let queue = Queue { posted: AtomicU64::new(0), done: AtomicU64::new(0) };
+    /// let position = queue.invalidate_secondary();
+    /// assert!(!queue.secondary_is_done(position));
+    /// queue.done.store(1, Ordering::Release); // the device's part
+    /// assert!(queue.secondary_is_done(position));
+    /// ```
+    fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `invalidate_secondary`") };
+        let _ = (space, request);
+        0
+    }
+    /// Whether secondary TLBs have worked off their queue up to `position`: they use nothing any more that was to be dropped, and
+    /// what they did with it is over before what the caller does next (an acquire load, say). Once it is true it stays true. Only
+    /// reads. Called in any context.
+    fn secondary_is_done(&self, position: u64) -> bool {
+        const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `secondary_is_done`") };
+        let _ = position;
+        true
+    }
+    /// Reports that secondary TLBs have not worked off their queue up to `position` for another [`STALL_POLLS`](Self::STALL_POLLS)
+    /// polls; the wait goes on, until [`secondary_is_done`](Self::secondary_is_done) says so: whoever gives a device up resets it
+    /// first. Must return. Called as [`relax`](Self::relax) is.
+    fn secondary_stalled(&self, position: u64, polls: u64) {
+        let _ = (position, polls);
+    }
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts as the waiter
+    /// has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }

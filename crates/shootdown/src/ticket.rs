@@ -30,9 +30,10 @@ use core::sync::atomic::Ordering;
 /// What a CPU must have done before a flush is complete, or a space out of use.
 #[derive(Clone, Copy)]
 pub(crate) struct Awaited {
-    /// Address of the space, or [`KERNEL`](Self::KERNEL).
+    /// Address of the space, or [`KERNEL`](Self::KERNEL), or [`SECONDARY`](Self::SECONDARY).
     pub(crate) address: u64,
-    /// Generation with which the CPU must agree. No generation is enough for [`LEFT`](Self::LEFT).
+    /// Generation with which the CPU must agree. No generation is enough for [`LEFT`](Self::LEFT). The position, for
+    /// [`SECONDARY`](Self::SECONDARY).
     pub(crate) generation: u64,
     /// Whether a CPU that is lazy on the space must agree too.
     pub(crate) levels: Levels,
@@ -41,8 +42,16 @@ pub(crate) struct Awaited {
 impl Awaited {
     /// Stands for kernel memory.
     pub(crate) const KERNEL: u64 = 0;
+    /// Stands for secondary TLBs; no space lies there. No CPU is behind.
+    pub(crate) const SECONDARY: u64 = 1;
     /// The CPU must have the space no longer loaded, lazy or not.
     pub(crate) const LEFT: u64 = u64::MAX;
+
+    /// What secondary TLBs must have done.
+    #[inline]
+    const fn secondary(position: u64) -> Self {
+        Self { address: Self::SECONDARY, generation: position, levels: Levels::Leaf }
+    }
 
     /// Whether `cpu` may still use a translation older than the generation.
     #[inline]
@@ -117,13 +126,20 @@ pub struct Ticket<P: Platform> {
     sender: Option<CpuId>,
     /// CPUs with lower numbers are done.
     next: u32,
-    /// Whether CPUs were told of the flush; otherwise they find it when they catch up, that of a space also when they switch.
-    told: bool,
+    /// Who was told: [`TOLD`], [`SECONDARY`].
+    marks: u8,
     platform: PhantomData<fn() -> P>,
 }
 
-/// The value of `next` once all CPUs are done.
+/// Mark: CPUs were told of the flush; otherwise they find it when they catch up, that of a space also when they switch.
+const TOLD: u8 = 1;
+/// Mark: secondary TLBs were told, and are waited for once CPUs are done.
+const SECONDARY: u8 = 2;
+
+/// The value of `next` once all CPUs are done, and secondary TLBs too.
 const ALL: u32 = u32::MAX;
+/// The same while secondary TLBs may not be: what is awaited is their position.
+const CPUS: u32 = u32::MAX - 1;
 
 /// The ticket is that of a flush of another engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,42 +166,69 @@ impl<P: Platform> Ticket<P> {
 
     pub(crate) fn new(engine: &Shootdown<P>, awaited: Awaited, sender: Option<CpuId>) -> Self {
         let engine = engine.identity.get_or_take();
-        Self { engine, awaited, sender, next: 0, told: true, platform: PhantomData }
+        Self { engine, awaited, sender, next: 0, marks: TOLD, platform: PhantomData }
     }
 
     /// The ticket of a flush that concerned nobody but the CPU that sent it. Every engine takes it.
     pub(crate) fn complete() -> Self {
         let awaited = Awaited { address: Awaited::KERNEL, generation: 0, levels: Levels::Leaf };
-        Self { engine: 0, awaited, sender: None, next: ALL, told: true, platform: PhantomData }
+        Self { engine: 0, awaited, sender: None, next: ALL, marks: TOLD, platform: PhantomData }
+    }
+
+    /// The ticket of a flush that concerned the CPU that sent it, and secondary TLBs up to `position` if that is not 0.
+    #[inline(always)]
+    pub(crate) fn of_secondary(engine: &Shootdown<P>, position: u64) -> Self {
+        if !P::SECONDARY_TLBS || position == 0 {
+            return Self::complete();
+        }
+        let awaited = Awaited::secondary(position);
+        Self { next: CPUS, ..Self::new(engine, awaited, None) }.and_secondary(position)
+    }
+
+    /// The same ticket, of a flush that secondary TLBs were told of if `position` is not 0.
+    #[inline(always)]
+    pub(crate) fn and_secondary(self, position: u64) -> Self {
+        let secondary = if P::SECONDARY_TLBS && position != 0 { SECONDARY } else { 0 };
+        Self { marks: self.marks | secondary, ..self }
     }
 
     /// The same of a flush that CPUs were not told of.
     pub(crate) fn untold(self) -> Self {
-        Self { told: false, ..self }
+        Self { marks: self.marks & !TOLD, ..self }
     }
 
     /// Notes that CPUs were told.
     pub(crate) fn note_told(&mut self) {
-        self.told = true;
+        self.marks |= TOLD;
+    }
+
+    fn was_told(&self) -> bool {
+        self.marks & TOLD != 0
     }
 
     /// Has CPUs told of the flush, if they were not (SD-18).
     #[cold]
     pub(crate) fn tell(&mut self, engine: &Shootdown<P>) {
-        if !self.told && !without(Rule::DeferralEnds) {
-            self.told = true;
+        if !self.was_told() && !without(Rule::DeferralEnds) {
+            self.note_told();
             engine.tell(&|cpu| self.is_behind(engine, cpu));
         }
     }
 
     /// Whether `cpu` has not carried the flush out, whatever the platform answers for it.
     pub(crate) fn is_behind(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        self.awaited.is_behind_apart(engine, cpu)
+        !(P::SECONDARY_TLBS && self.awaited.address == Awaited::SECONDARY)
+            && self.awaited.is_behind_apart(engine, cpu)
     }
 
-    /// Whether all CPUs were done when it was asked last.
+    /// Whether all CPUs were done when it was asked last, and secondary TLBs.
     pub(crate) fn was_complete(&self) -> bool {
         self.next == ALL
+    }
+
+    /// Whether CPUs were done when it was asked last, and secondary TLBs were not.
+    fn waits_for_secondary(&self) -> bool {
+        P::SECONDARY_TLBS && self.next == CPUS
     }
 
     /// Whether it is that of `space` being retired.
@@ -195,18 +238,23 @@ impl<P: Platform> Ticket<P> {
 
     /// Asks the CPUs that were not done when it was asked last.
     pub(crate) fn poll(&mut self, engine: &Shootdown<P>) -> bool {
-        let Some(behind) = self.first_behind(engine) else { return true };
+        let Some(behind) = self.first_behind(engine) else { return !self.waits_for_secondary() };
         engine.ask_again(self, behind);
         false
     }
 
-    /// The first CPU that is not done, if there is one.
+    /// The first CPU that is not done, if there is one. Else it asks secondary TLBs, and
+    /// [`waits_for_secondary`](Self::waits_for_secondary) is what they say.
     pub(crate) fn first_behind(&mut self, engine: &Shootdown<P>) -> Option<CpuId> {
         if without(Rule::CompletionStays) {
             // The rule removed: each CPU is asked each time.
             self.next = 0;
         }
         if self.awaited.generation == Awaited::LEFT && without(Rule::TeardownEvicts) {
+            return None;
+        }
+        if P::SECONDARY_TLBS && self.was_complete() {
+            // Secondary TLBs are not asked again either.
             return None;
         }
         let mut next = engine.online().others_from(self.sender, self.next / 64);
@@ -219,8 +267,19 @@ impl<P: Platform> Ticket<P> {
             }
             next = engine.online().others_after(self.sender, batch);
         }
-        self.next = ALL;
+        self.next = if P::SECONDARY_TLBS && self.is_secondary_late(engine) { CPUS } else { ALL };
         None
+    }
+
+    /// Whether secondary TLBs are not done, where CPUs are. What was posted by then is waited for, and nothing later.
+    fn is_secondary_late(&mut self, engine: &Shootdown<P>) -> bool {
+        if self.marks & SECONDARY == 0 {
+            return false;
+        }
+        if self.awaited.address != Awaited::SECONDARY {
+            self.awaited = Awaited::secondary(engine.last_secondary());
+        }
+        !engine.secondary_is_done(self.awaited.generation)
     }
 
     /// Whether `cpu` is not done.
@@ -299,6 +358,10 @@ impl<P: Platform> Shootdown<P> {
             self.wait_for(behind, &|| !ticket.must_ack(self, behind));
             ticket.next = behind.number() + 1;
         }
+        if ticket.waits_for_secondary() {
+            self.wait_for_secondary(ticket.awaited.generation);
+            ticket.next = ALL;
+        }
         true
     }
 
@@ -313,7 +376,7 @@ impl<P: Platform> Shootdown<P> {
     /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
     /// was sent an IPI before, that one is pending or the acknowledgement is close.
     fn ask_again(&self, ticket: &Ticket<P>, cpu: CpuId) {
-        if P::FLUSHES_ON_ENTRY && ticket.told {
+        if P::FLUSHES_ON_ENTRY && ticket.was_told() {
             let pinned = self.platform().pin();
             self.request_ipi(cpu);
             drop(pinned);

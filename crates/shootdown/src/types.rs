@@ -399,6 +399,18 @@ impl FlushRequest {
         if self.count > ceiling { Self { place: self.place & Self::TABLES_FREED, count: 0 } } else { self }
     }
 
+    /// The same levels, with a position of secondary TLBs in the place of the pages.
+    #[inline]
+    pub(crate) const fn with_position(self, position: u64) -> Self {
+        Self { place: self.place & Self::TABLES_FREED, count: position }
+    }
+
+    /// The position that [`with_position`](Self::with_position) put there.
+    #[inline]
+    pub(crate) const fn position(&self) -> u64 {
+        self.count
+    }
+
     /// The word of everything. Out of line, since few requests are so long.
     #[cold]
     #[inline(never)]

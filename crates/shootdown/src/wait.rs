@@ -96,6 +96,16 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
         }
     }
 
+    /// Waits until secondary TLBs have worked off their queue up to `position`, as for a CPU, and tells the platform when they are
+    /// late. No IPI would help.
+    fn wait_for_secondary(&self, position: u64) {
+        let (engine, mut polls) = (self.engine, 0);
+        while self.wait_or_time_out(&mut polls, &|| engine.secondary_is_done(position)) == Waited::TimedOut {
+            engine.platform().secondary_stalled(position, polls);
+            self.local.own.counters.stalls.bump();
+        }
+    }
+
     #[cold]
     fn report_stall(&self, cpu: CpuId, polls: u64) {
         let platform = self.engine.platform();
@@ -125,6 +135,13 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         let pin = self.platform().pin();
         IpiPoller::begin(self, &pin).wait_for(cpu, ready);
+    }
+
+    /// Waits until secondary TLBs have worked off their queue up to `position` (SD-22).
+    #[inline(never)]
+    pub(crate) fn wait_for_secondary(&self, position: u64) {
+        let pin = self.platform().pin();
+        IpiPoller::begin(self, &pin).wait_for_secondary(position);
     }
 
     /// Waits for something that need not happen: until `ready`, or until `cpu` has timed out once, was reported and was sent

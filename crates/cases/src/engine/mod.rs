@@ -15,10 +15,12 @@ mod plan;
 mod ranges;
 mod retired;
 mod run;
+mod secondary;
 mod sim;
 mod tags;
 mod transport;
 mod user_mode;
+mod walkers;
 mod wires;
 mod world;
 

@@ -14,6 +14,10 @@ pub enum Start {
     Kernel,
     /// Off line.
     Offline,
+    /// Is no CPU, but an IOMMU that shares the page tables of this space.
+    Iommu(usize),
+    /// Is no CPU, but a device that gets its translations of this space (second) from an IOMMU (first), and keeps them.
+    Device(usize, usize),
 }
 
 /// What a CPU runs.

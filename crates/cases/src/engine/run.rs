@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::modes::Modes;
 use super::nmi::{LINE, Marks, Nmi};
 use super::plan::{Plan, Start};
+use super::secondary::COMMANDS;
 use super::sim::{Handle, History, IPI, Mask, Sim, TestMachine};
 use super::wires::{ACTION, HOST};
 use super::world::{MISSING, World, frame, kernel_frame, spaces_with_frames};
@@ -42,7 +43,8 @@ impl<S: TestMachine> Run<S> {
     /// Builds the world.
     pub fn new(plan: Arc<Plan<S>>, fault: Fault, oracles: Oracles) -> Self {
         let cpus = plan.cpus.len();
-        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus, oracles), Mask::new())));
+        let sim = Sim::new(cpus, plan.cpus.iter().map(|(start, _)| *start), oracles);
+        let engine = Box::leak(Box::new(Shootdown::new(sim, Mask::new())));
         let space = |root| {
             let space = engine.new_space(root, Mask::new()).expect("masks are equally large");
             &*Box::leak(Box::new(space))
@@ -124,6 +126,8 @@ impl<S: TestMachine> Run<S> {
                 Start::Lazy(space) => builder.start(cpu, space, tag, false),
                 Start::Kernel => builder,
                 Start::Offline => Self::never_booted(builder, cpu, plan.spaces),
+                Start::Iommu(space) => builder.start(cpu, space, 0, true).iommu(cpu),
+                Start::Device(iommu, space) => builder.start(cpu, space, 0, true).device(cpu, iommu),
             };
         }
         if plan.dies {
@@ -156,6 +160,7 @@ impl<S: TestMachine> Scenario for Run<S> {
         match line {
             IPI => self.world.handle_ipi(cpu),
             ACTION => self.world.engine.platform().wires.act(cpu),
+            COMMANDS => self.world.work_off_commands(cpu),
             LINE if S::NMI == Nmi::Profiles => self.world.profile(cpu),
             LINE => self.world.nmi.taken(S::NMI, cpu, self.world.spaces[0]),
             _ => self.world.engine.platform().wires.preempt(cpu, S::ON_ENTRY, S::CODE),
@@ -189,6 +194,9 @@ impl<S: TestMachine> Scenario for Run<S> {
             registry.local(cpu, format!("cpu{cpu}"), local);
         }
         registry.object("engine", self.world.engine);
+        if let Some(queue) = &self.world.engine.platform().queue {
+            registry.object("queue", &**queue);
+        }
         if let Some(watch) = &self.world.engine.platform().boot.watch {
             registry.object("sanitizer", watch);
         }
@@ -210,7 +218,7 @@ fn bring_to<S: TestMachine>(
     start: Start,
     owned: bool,
 ) {
-    if start == Start::Offline {
+    if matches!(start, Start::Offline | Start::Iommu(_) | Start::Device(..)) {
         return;
     }
     engine.online_cpu().expect("a mask holds eight CPUs");

@@ -3,6 +3,8 @@
 use super::barrier::Barrier;
 use super::boot::{Boot, Oracles};
 use super::nmi::Nmi;
+use super::plan::Start;
+use super::secondary::Queue;
 use super::wires::{OnEntry, Transport, Wires};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Remote, RemoteFlush};
 use shootdown::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
@@ -25,6 +27,8 @@ pub trait TestMachine: 'static {
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     /// Flushes of a space after which one trims its mask.
     const TRIM_EVERY: u64 = u64::MAX;
+    /// Whether an IOMMU shares page tables, and perhaps a device behind it keeps translations.
+    const SECONDARY_TLBS: bool = false;
     /// Whether CPUs say that they run user code.
     const USER_MODE: bool = false;
     /// Tags besides the untagged one that the hardware needs.
@@ -119,6 +123,8 @@ pub struct Sim<S: TestMachine> {
     pub(crate) carried: [Word; 3],
     tags: S::Tags,
     pub(crate) wires: Wires,
+    /// The commands of the IOMMU, where there is one.
+    pub(crate) queue: Option<Box<Queue>>,
     /// What CPUs do while the scenario is being built.
     pub(crate) boot: &'static Boot,
 }
@@ -185,7 +191,7 @@ unsafe impl<S: TestMachine> SpaceHandle<Sim<S>> for Handle<S> {
 }
 
 impl<S: TestMachine> Sim<S> {
-    pub(crate) fn new(cpus: usize, oracles: Oracles) -> Self {
+    pub(crate) fn new(cpus: usize, starts: impl Iterator<Item = Start>, oracles: Oracles) -> Self {
         let boot = &*Box::leak(Box::new(Boot::new(cpus, oracles)));
         Self {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
@@ -198,6 +204,7 @@ impl<S: TestMachine> Sim<S> {
             ],
             tags: S::Tags::make(&TagRoom { cpus, tags: S::TAGS as u32 + 1, boot }),
             wires: Wires::new(cpus),
+            queue: S::SECONDARY_TLBS.then(|| Box::new(Queue::new(starts))),
             boot,
         }
     }
@@ -224,7 +231,7 @@ fn tag_number(tag: Tag) -> u8 {
 
 // SAFETY: 1. the explorer numbers CPUs; 2. a fixed vector, and each policy's words are new; 3. the explorer's interrupt
 // flag, and nothing preempts; 4. the simulated hardware does them in one step; 5. `raise` reaches the scenario's handler,
-// which calls `handle_ipi`; 6. `Done` only after the broadcast.
+// which calls `handle_ipi`; 6. `Done` only after the broadcast; 7. the queue's end moves behind what was carried out.
 unsafe impl<S: TestMachine> Platform for Sim<S> {
     type Root = usize;
     type Mask = Mask<S>;
@@ -236,6 +243,7 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
     const ON_LEAVE: OnLeave = S::ON_LEAVE;
     const TRIM_EVERY: u64 = S::TRIM_EVERY;
     const USER_MODE: bool = S::USER_MODE;
+    const SECONDARY_TLBS: bool = S::SECONDARY_TLBS;
     const FLUSHES_ON_ENTRY: bool = matches!(S::TRANSPORT, Transport::Paravirtual);
 
     fn pin(&self) {}
@@ -314,6 +322,12 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
         let deferred = self.wires.flush_on_entry(cpu);
         self.excuse(cpu, deferred);
         deferred
+    }
+    fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.post_flush(space.map(AddressSpace::root), request))
+    }
+    fn secondary_is_done(&self, position: u64) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.is_done(position))
     }
     fn before_offline(&self) {
         hw::offline();

@@ -15,7 +15,14 @@ const WEAK: &[&str] = &["weak"];
 /// And of three.
 pub(super) const THREE_WEAK: &[&str] = &["weak", "three-weak"];
 /// Scenarios of three CPUs that are few enough states under weak memory.
-const THREE_UNDER_WEAK: [&str; 2] = ["retired-by-another", "wide-final-drop"];
+const THREE_UNDER_WEAK: [&str; 6] = [
+    "retired-by-another",
+    "secondary-batch",
+    "secondary-retired",
+    "secondary-table",
+    "secondary-unmap",
+    "wide-final-drop",
+];
 /// Those that take longer under weak memory than a plain check should.
 const LONG_UNDER_WEAK: [&str; 4] =
     ["ipi-in-flight", "nested-gathers-inside", "reset-after-wait", "user-mode-nmi"];

@@ -18,10 +18,12 @@ mod nmi;
 mod orderings;
 mod pairs;
 mod retired;
+mod secondary;
 mod tags;
 mod teardown;
 mod transports;
 mod user_mode;
+mod walkers;
 mod warm_tags;
 mod wide_masks;
 
@@ -55,6 +57,8 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
         warm_tags::add,
         kernel::add,
         user_mode::add,
+        secondary::add,
+        walkers::add,
         code::add,
         hotplug::add,
         nmi::add,
@@ -73,5 +77,6 @@ pub fn mistakes() -> Vec<Case> {
     coherence::mistakes(&mut list);
     code::mistakes(&mut list);
     transports::mistakes(&mut list);
+    walkers::mistakes(&mut list);
     list.cases
 }

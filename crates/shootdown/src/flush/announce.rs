@@ -48,25 +48,25 @@ impl<P: Platform> Shootdown<P> {
     /// Announces a flush of a space, or of kernel memory where there is none, and carries it out on this CPU. Another CPU finds
     /// it when it switches, when it catches up, or when it is [told](Self::tell). Never waits.
     pub(crate) fn announce(&self, space: Option<&AddressSpace<P>>, request: FlushRequest) -> Ticket<P> {
-        let (flight, remote, pin) = self.set_out(space, request);
+        let (flight, position, remote, pin) = self.set_out(space, request);
         let me = Some(flight.sender);
         let alone = space.is_some_and(|space| space.members().others(me, 0).is_none());
         flight.flush_here(remote);
         drop(pin);
         if alone || remote == Remote::Done {
-            return Ticket::complete();
+            return Ticket::of_secondary(self, position);
         }
-        Ticket::lasting(self, flight.awaited(), me).untold()
+        Ticket::lasting(self, flight.awaited(), me).untold().and_secondary(position)
     }
 
-    /// Announces a flush of which CPUs are told afterwards, if at all, and flushes by other means than IPIs. The thread stays on
-    /// this CPU until the pin is dropped.
+    /// Announces a flush of which CPUs are told afterwards, if at all, posts it to secondary TLBs, and flushes by other means than
+    /// IPIs. The thread stays on this CPU until the pin is dropped.
     #[inline(always)]
     pub(super) fn set_out<'a>(
         &'a self,
         space: Option<&'a AddressSpace<P>>,
         request: FlushRequest,
-    ) -> (Flight<'a, P>, Remote, P::Pin) {
+    ) -> (Flight<'a, P>, u64, Remote, P::Pin) {
         self.must_reach_contexts(request);
         let platform = self.platform();
         platform.publish_tables();
@@ -81,13 +81,14 @@ impl<P: Platform> Shootdown<P> {
         let generation = history.announce(request);
         // ORDER(SD-4): see above.
         fence.full_fence();
+        let position = self.post_secondary(space, request);
         let remote = match space {
             Some(space) => self.broadcast(space, request),
             None if P::INTERRUPTS && request.syncs_contexts() => Remote::NeedsIpi,
             None => self.flush_remote(None, None, request),
         };
         let pin = platform.pin();
-        (Flight::new(self, space, generation, request), remote, pin)
+        (Flight::new(self, space, generation, request), position, remote, pin)
     }
 
     /// Has CPUs look at what was announced: interrupts each that `is_behind`, once. This CPU looks itself. Never waits.

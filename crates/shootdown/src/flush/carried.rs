@@ -13,8 +13,8 @@ const SPACE_TABLES: u64 = 2;
 const KERNEL: u64 = 3;
 
 impl<P: Platform> Pending<'_, P> {
-    /// Takes it apart without waiting. Bits 0..2 say of what it is, 2..16 who sent it, and above is the generation. Which
-    /// pages it covers is of no matter any more.
+    /// Takes it apart without waiting. Bits 0..2 say of what it is, 2..16 who sent it, 16..40 is the generation, and above the
+    /// position of secondary TLBs. Which pages it covers is of no matter any more.
     pub fn into_word(self) -> u64 {
         let carried = self.flight.as_ref().map_or(NOBODY, |flight| {
             let kind = match (flight.space, flight.request.frees_tables()) {
@@ -22,7 +22,7 @@ impl<P: Platform> Pending<'_, P> {
                 (Some(_), true) => SPACE_TABLES,
                 (Some(_), false) => SPACE,
             };
-            flight.generation << 16 | u64::from(flight.sender.number()) << 2 | kind
+            flight.position() << 40 | flight.generation << 16 | u64::from(flight.sender.number()) << 2 | kind
         });
         core::mem::forget(self);
         carried
@@ -32,8 +32,11 @@ impl<P: Platform> Pending<'_, P> {
 impl<P: Platform> Shootdown<P> {
     /// Puts together what [`Pending::into_word`] took apart; `space` is the one that was flushed, if it was one.
     pub fn pending_from_word<'a>(&'a self, space: &'a AddressSpace<P>, word: u64) -> Pending<'a, P> {
-        let (generation, sender) = (word >> 16, CpuId::new((word >> 2) as u32 & 0x3fff));
-        let flight = |space, request| Some(Flight { engine: self, space, generation, request, sender });
+        let (generation, sender) = (word >> 16 & 0xff_ffff, CpuId::new((word >> 2) as u32 & 0x3fff));
+        let flight = |space, request: FlushRequest| {
+            let request = if P::SECONDARY_TLBS { request.with_position(word >> 40) } else { request };
+            Some(Flight { engine: self, space, generation, request, sender })
+        };
         let flight = match word & 3 {
             SPACE => flight(Some(space), FlushRequest::all()),
             SPACE_TABLES => flight(Some(space), FlushRequest::all().tables_freed()),

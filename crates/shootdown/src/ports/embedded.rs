@@ -3,7 +3,7 @@
 use super::deferred::Deferred;
 use super::hardware::{Entries, Ports};
 use super::portable::Portable;
-use crate::coherence::{Coherence, Ipis, Preemption, Rootless, Transport, asked};
+use crate::coherence::{Coherence, Ipis, Preemption, Rootless, SecondaryRequest, Transport, asked};
 use crate::engine::Shootdown;
 use crate::flush::{LocalFlush, Remote, RemoteFlush};
 use crate::handles::TeardownHandle;
@@ -13,7 +13,7 @@ use crate::platform::{IrqReason, OnInstall, OnLeave, Platform};
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::{TagPolicy, Untagged};
-use crate::types::{CpuId, Tag};
+use crate::types::{CpuId, FlushRequest, Tag};
 
 /// A [`Coherence`] machine over ports, and how it is made. The kernel around it loads the roots.
 ///
@@ -73,7 +73,7 @@ where
     deferred: Deferred<Embedded<C, H, X, T>, 4>,
 }
 
-// SAFETY: 1. to 4. and 6. those of `Rootless`, which stands behind each method; roots are loaded by the ports and waited for;
+// SAFETY: 1. to 4., 6. and 7. those of `Rootless`, which stands behind each method; roots are loaded by the ports and waited for;
 // 5. `SendIpis`, or no IPI is waited for.
 #[expect(unsafe_code, reason = "a platform is a promise")]
 unsafe impl<C, H, X, T> Platform for Embedded<C, H, X, T>
@@ -93,6 +93,7 @@ where
     const STALL_POLLS: u64 = C::STALL_POLLS;
     const USER_MODE: bool = C::USER_MODE;
     const MULTICAST: bool = true;
+    const SECONDARY_TLBS: bool = C::SECONDARY_TLBS;
     // `INTERRUPTS` stays `true` whatever the transport: the doctor is compiled with lazy CPUs, and leaves them out where
     // `SENDS_IPIS` is `false`.
     const ON_LEAVE: OnLeave = <Layer<C, X, T> as Platform>::ON_LEAVE;
@@ -156,6 +157,15 @@ where
     }
     fn stalled(&self, cpu: CpuId, polls: u64) {
         self.layer.stalled(cpu, polls);
+    }
+    fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        self.layer.machine().invalidate_secondary(&SecondaryRequest::of(space, request))
+    }
+    fn secondary_is_done(&self, position: u64) -> bool {
+        self.layer.secondary_is_done(position)
+    }
+    fn secondary_stalled(&self, position: u64, polls: u64) {
+        self.layer.secondary_stalled(position, polls);
     }
 }
 

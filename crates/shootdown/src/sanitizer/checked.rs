@@ -13,12 +13,14 @@ use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
 use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 
-/// What a platform says once more for the machine `M` that is made around it, [`Checked`]: the three methods that name
+/// What a platform says once more for the machine `M` that is made around it, [`Checked`]: the four methods that name
 /// the machine's own type. Of the platform's own [`Handle`](Platform::Handle), [`free_root`](Platform::free_root),
-/// [`defer_teardown`](Platform::defer_teardown) and [`flush_remote`](Platform::flush_remote) nothing is used then.
+/// [`defer_teardown`](Platform::defer_teardown), [`flush_remote`](Platform::flush_remote) and
+/// [`invalidate_secondary`](Platform::invalidate_secondary) nothing is used then.
 ///
 /// # Safety
-/// Implementers promise of [`flush_remote`](Self::flush_remote) what [`Platform`] does of its own.
+/// Implementers promise of [`flush_remote`](Self::flush_remote) and [`invalidate_secondary`](Self::invalidate_secondary) what
+/// [`Platform`] does of its own.
 pub unsafe trait Wrapped<M: Platform>: Platform {
     /// The embedder's smart pointer to the object in which it keeps the [`AddressSpace`].
     type Handle: SpaceHandle<M>;
@@ -37,6 +39,13 @@ pub unsafe trait Wrapped<M: Platform>: Platform {
     fn flush_remote(&self, what: RemoteFlush<'_, M>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
+    }
+
+    /// As [`Platform::invalidate_secondary`].
+    fn invalidate_secondary(&self, space: Option<&AddressSpace<M>>, request: FlushRequest) -> u64 {
+        const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `Wrapped::invalidate_secondary`") };
+        let _ = (space, request);
+        0
     }
 }
 
@@ -84,7 +93,8 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
     }
 }
 
-// SAFETY: 1. to 5. are the wrapped platform's promises, since each call goes there unchanged; 6. is that of `Wrapped`.
+// SAFETY: 1. to 5. are the wrapped platform's promises, since each call goes there unchanged; 6. and 7. are those of
+// `Wrapped`.
 unsafe impl<P, V, const CPUS: usize, const PENDING: usize> Platform for Checked<P, V, CPUS, PENDING>
 where
     P: Wrapped<Self>,
@@ -106,6 +116,7 @@ where
     const MULTICAST: bool = P::MULTICAST;
     const INTERRUPTS: bool = P::INTERRUPTS;
     const SYNCS_CONTEXTS: bool = P::SYNCS_CONTEXTS;
+    const SECONDARY_TLBS: bool = P::SECONDARY_TLBS;
 
     #[inline(always)]
     fn pin(&self) -> P::Pin {
@@ -204,6 +215,17 @@ where
     }
     fn stalled(&self, cpu: CpuId, polls: u64) {
         self.platform.stalled(cpu, polls);
+    }
+    #[inline(always)]
+    fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        Wrapped::<Self>::invalidate_secondary(&self.platform, space, request)
+    }
+    #[inline(always)]
+    fn secondary_is_done(&self, position: u64) -> bool {
+        self.platform.secondary_is_done(position)
+    }
+    fn secondary_stalled(&self, position: u64, polls: u64) {
+        self.platform.secondary_stalled(position, polls);
     }
     fn before_offline(&self) {
         self.platform.before_offline();

@@ -234,6 +234,14 @@ rules! {
         qemu: None,
         in_qemu: "not applicable: no scenario changes code, and TCG translates code anew when it is written",
     }
+    22: SecondaryAnswers {
+        says: "Secondary TLBs are told of a flush after its generation is announced, whichever CPUs it concerns, \
+               and it is complete when they have answered as well.",
+        switch: "no completion waits for secondary TLBs",
+        caught_by: ["secondary-unmap", "secondary-alone"],
+        qemu: None,
+        in_qemu: "not applicable: no scenario has a device that translates",
+    }
 }
 
 /// Number of the last rule; the first is 1, and none is ever taken again.

@@ -15,7 +15,7 @@ use shootdown::tags::{CpuTags, OnInstall, Tag, TagPolicy, TagStorage, TagWord, t
 use shootdown::trace::{Counters, Event, IrqReason};
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown, SpaceId};
 use state::{Frame, OnDefer, State, Unwinding};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +34,7 @@ pub trait Kind: Sized + 'static {
     const TRIM_EVERY: u64 = u64::MAX;
     const FLUSHES_ON_ENTRY: bool = false;
     const STALL_POLLS: u64 = 4;
+    const SECONDARY_TLBS: bool = false;
 
     /// Makes an empty mask, of a space or of the machine.
     fn mask(state: &'static State) -> Self::Mask;
@@ -55,9 +56,34 @@ impl<T: TagPolicy + 'static, const WORDS: usize> Kind for Plain<T, WORDS> {
     }
 }
 
+/// A device that shares page tables, and its queue.
+#[derive(Default)]
+pub struct Device {
+    /// Root of the space that it shares; it is told of nothing else.
+    pub shares: Cell<Option<u64>>,
+    /// What it was asked to drop, with the IPIs that were pending by then.
+    pub posted: RefCell<Vec<(FlushRequest, usize)>>,
+    /// How far it has worked its queue off.
+    pub done: Cell<u64>,
+    /// The poll of a wait at which it has worked off everything.
+    pub answers_at: Cell<u64>,
+    /// Positions that were reported late, and at which poll.
+    pub late: RefCell<Vec<(u64, u64)>>,
+    /// What happens at the next poll of a wait.
+    pub meanwhile: RefCell<Option<Box<dyn FnOnce()>>>,
+}
+
+impl Device {
+    /// Works off everything that was posted.
+    pub fn work_off(&self) {
+        self.done.set(self.posted.borrow().len() as u64);
+    }
+}
+
 /// The machine.
 pub struct Machine<K: Kind> {
     pub state: &'static State,
+    pub device: Device,
     locals: Vec<CpuLocal>,
     tags: K::Tags,
     engine: OnceCell<&'static Shootdown<Self>>,
@@ -101,6 +127,7 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     const ON_LEAVE: OnLeave = K::ON_LEAVE;
     const TRIM_EVERY: u64 = K::TRIM_EVERY;
     const FLUSHES_ON_ENTRY: bool = K::FLUSHES_ON_ENTRY;
+    const SECONDARY_TLBS: bool = K::SECONDARY_TLBS;
 
     fn pin(&self) -> Pinned {
         self.calls(Callback::Pin, When::Before);
@@ -181,6 +208,12 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     fn relax(&self, polls: u64) {
         self.around(Callback::Relax, || {
             assert!(polls < FOR_EVER, "a wait goes on for ever");
+            if let Some(act) = self.device.meanwhile.take() {
+                act();
+            }
+            if polls == self.device.answers_at.get() {
+                self.device.work_off();
+            }
             self.poll();
             // A CPU on which a callback panicked goes on some time later.
             let away = self.exploded.get().filter(|&cpu| cpu != self.cpu.get());
@@ -194,6 +227,20 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     fn stalled(&self, cpu: CpuId, polls: u64) {
         self.calls(Callback::Stalled, When::Before);
         self.stalled.borrow_mut().push((cpu.number(), polls));
+    }
+    fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        if space.is_some_and(|space| Some(space.root()) != self.device.shares.get()) {
+            return 0;
+        }
+        let mut posted = self.device.posted.borrow_mut();
+        posted.push((request, self.pending_ipis().len()));
+        posted.len() as u64
+    }
+    fn secondary_is_done(&self, position: u64) -> bool {
+        self.device.done.get() >= position
+    }
+    fn secondary_stalled(&self, position: u64, polls: u64) {
+        self.device.late.borrow_mut().push((position, polls));
     }
     fn before_offline(&self) {
         self.calls(Callback::BeforeOffline, When::Before);
@@ -233,7 +280,8 @@ impl<K: Kind> Machine<K> {
     /// Makes a platform without an engine; its CPUs are off line.
     pub fn new(state: &'static State, tags: K::Tags) -> Self {
         let locals = (0..state.cpus()).map(|_| CpuLocal::new()).collect();
-        Self { state, locals, tags, engine: OnceCell::new(), deferred: RefCell::default() }
+        let (engine, deferred) = (OnceCell::new(), RefCell::default());
+        Self { state, device: Device::default(), locals, tags, engine, deferred }
     }
 
     pub fn engine(&self) -> &'static Shootdown<Self> {
