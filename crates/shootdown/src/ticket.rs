@@ -286,7 +286,7 @@ impl<P: Platform> Ticket<P> {
     fn must_ack(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
         // One that has not left uses the space's memory, whatever the platform answers for its TLB.
         let asked = self.awaited.generation != Awaited::LEFT;
-        self.is_behind(engine, cpu) && !(asked && !engine.platform().needs_ack(cpu))
+        self.is_behind(engine, cpu) && (!asked || engine.platform().needs_ack(cpu))
     }
 }
 
