@@ -104,7 +104,7 @@ pub struct Full<F> {
 
 impl<F> Full<F> {
     /// Where it stopped: these entries are cleared, and no gather knows.
-    pub const fn range(&self) -> PageRange {
+    pub fn range(&self) -> PageRange {
         self.request.own_pages()
     }
 

@@ -285,8 +285,8 @@ impl<P: Platform> Ticket<P> {
     /// Whether `cpu` is not done.
     fn must_ack(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
         // One that has not left uses the space's memory, whatever the platform answers for its TLB.
-        let asked = self.awaited.generation != Awaited::LEFT;
-        self.is_behind(engine, cpu) && (!asked || engine.platform().needs_ack(cpu))
+        let must_leave = self.awaited.generation == Awaited::LEFT;
+        self.is_behind(engine, cpu) && (must_leave || engine.platform().needs_ack(cpu))
     }
 }
 

@@ -70,12 +70,13 @@ pub struct BatchGather<'b, 'a, P: Platform, F, const N: usize, const PARTS: usiz
 /// let mut free = Vec::new();
 /// let mut batch = ENGINE.batch::<u64, 32, 1>();
 /// for (space, frame) in [(&a, 7), (&b, 8)] {
-///     if let Err(full) = batch.gather(space) {
+///     let recorded = batch.gather(space).map(|mut part| part.unmapped(page(frame << 12), frame));
+///     if let Err(full) = recorded {
 ///         assert_eq!((full.parts, full.space), (1, b.id()));
 ///         batch.finish_with(|frame| free.push(frame));
 ///         batch = ENGINE.batch();
+///         batch.gather(space)?.unmapped(page(frame << 12), frame)?;
 ///     }
-///     batch.gather(space)?.unmapped(page(frame << 12), frame)?;
 /// }
 /// batch.finish_with(|frame| free.push(frame));
 /// assert_eq!(free, [7, 8]);
