@@ -5,63 +5,79 @@ mod machine {
     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs"));
 }
 
-use machine::{ENGINE, boot, ipis, on};
+use machine::{ENGINE, Machine, boot, ipis, on};
+use shootdown::AddressSpace;
 use shootdown::flush::{FlushRequest, Full, PageRange, PageSize, Retired, VirtAddr};
 
 /// A page table, as its owner knows it.
 type Table = u64;
+type Space = AddressSpace<Machine>;
 
-/// What a list of callbacks would be in a kernel (Linux: `call_rcu`).
-#[derive(Default)]
-struct GracePeriod(Vec<Table>);
-
-impl GracePeriod {
-    fn after(&mut self, table: Table) {
-        self.0.push(table);
-    }
+// ANCHOR: interrupts
+/// Frees a table that maps `range`. Walkers have interrupts off, and the flush may interrupt not all of them.
+fn free_table(
+    space: &Space,
+    range: PageRange,
+    table: Table,
+    free: impl FnMut(Table),
+) -> Result<(), Full<Table>> {
+    let mut gather = ENGINE.gather::<Table, 1>(space);
+    // ... unhook the table, then:
+    gather.table_freed(range, table)?;
+    let pending = gather.send();
+    ENGINE.flush_kernel(FlushRequest::contexts()); // every CPU has had its interrupts on
+    pending.finish_with(free);
+    Ok(())
 }
+// ANCHOR_END: interrupts
+
+// ANCHOR: rcu
+/// Frees a table whose walkers are in read-side critical sections; `after_grace_period` is `call_rcu`, say.
+fn free_table_by_rcu(
+    space: &Space,
+    range: PageRange,
+    table: Table,
+    after_grace_period: impl FnMut(Table),
+) -> Result<(), Full<Table>> {
+    let mut gather = ENGINE.gather::<Table, 1>(space);
+    // ... unhook the table, then:
+    gather.table_freed(range, table)?;
+    gather.send().finish_with(after_grace_period);
+    Ok(())
+}
+// ANCHOR_END: rcu
+
+// ANCHOR: hazards
+/// Takes out of a queue what hardware is done with. What a hazard pointer names is kept, and looked at again later.
+fn reclaim(
+    queue: &mut Retired<'_, Machine, Table, 64>,
+    hazards: &[Option<Table>],
+    kept: &mut Vec<Table>,
+    mut free: impl FnMut(Table),
+) {
+    queue.reclaim(|table| if hazards.contains(&Some(table)) { kept.push(table) } else { free(table) });
+}
+// ANCHOR_END: hazards
 
 fn main() -> Result<(), Full<Table>> {
     let user = boot(0x1000);
     (0..2).for_each(|cpu| on(cpu, || ENGINE.switch_to(&user)));
     let mapped = PageRange::new(VirtAddr(0), 512, PageSize::Size4K).expect("a whole table");
-    let mut free_list: Vec<Table> = Vec::new();
+    let (mut freed, mut later, mut kept) = (Vec::new(), Vec::new(), Vec::new());
 
-    // ANCHOR: interrupts
-    // Walkers with interrupts off, some of which this flush may not interrupt.
-    let mut gather = ENGINE.gather::<Table, 1>(&user);
-    // ... unhook the table, then:
-    gather.table_freed(mapped, 7)?;
-    let pending = gather.send();
-    ENGINE.flush_kernel(FlushRequest::contexts()); // every CPU has had its interrupts on
-    pending.finish_with(|table| free_list.push(table));
-    // ANCHOR_END: interrupts
-    assert_eq!((free_list.as_slice(), ipis()), (&[7][..], 1 + 3));
+    free_table(&user, mapped, 7, |table| freed.push(table))?;
+    assert_eq!((freed.as_slice(), ipis()), (&[7][..], 1 + 3));
 
-    // ANCHOR: rcu
-    // Walkers in read-side critical sections of RCU.
-    let mut grace_period = GracePeriod::default();
-    let mut gather = ENGINE.gather::<Table, 1>(&user);
-    gather.table_freed(mapped, 8)?;
-    gather.send().finish_with(|table| grace_period.after(table)); // `call_rcu`
-    // ANCHOR_END: rcu
-    assert_eq!(grace_period.0, [8]);
+    free_table_by_rcu(&user, mapped, 8, |table| later.push(table))?;
+    assert_eq!(later, [8]);
 
-    // ANCHOR: hazards
-    // Walkers with hazard pointers; the thread that frees cannot wait.
-    let hazards: [Option<Table>; 2] = [None, Some(9)];
-    let mut kept: Vec<Table> = Vec::new();
-    let mut retired = Retired::<_, Table, 64>::new(&ENGINE);
-    let mut gather = ENGINE.gather::<Table, 1>(&user);
-    gather.table_freed(mapped, 9)?;
-    if let Err((_, pending)) = gather.send().retire_into(&mut retired) {
-        pending.finish_with(|table| kept.push(table));
+    let mut queue = Retired::new(&ENGINE);
+    for table in [9, 10] {
+        let mut gather = ENGINE.gather::<Table, 1>(&user);
+        gather.table_freed(mapped, table)?;
+        assert!(gather.send().retire_into(&mut queue).is_ok());
     }
-    // Later: hardware is done with what comes out. What a walker points to is looked at again.
-    retired.finish_with(|table| {
-        if hazards.contains(&Some(table)) { kept.push(table) } else { free_list.push(table) }
-    });
-    // ANCHOR_END: hazards
-    assert_eq!((kept, free_list), (vec![9], vec![7]));
+    reclaim(&mut queue, &[None, Some(9)], &mut kept, |table| freed.push(table));
+    assert_eq!((kept, freed), (vec![9], vec![7, 10]));
     Ok(())
 }

@@ -34,7 +34,8 @@ impl Mutated {
     fn tests(self) -> &'static str {
         match self {
             Self::Engine => {
-                "--lib --test host --test coherence --test properties --test hard --test tags --test soundness --test trim"
+                "--lib --test host --test coherence --test properties --test hard --test secondary --test tags --test soundness \
+                 --test trim"
             }
             Self::Explorer => {
                 "--release --test devices --test interrupts --test limits --test litmus --test machine --test oracle --test random \

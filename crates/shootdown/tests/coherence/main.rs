@@ -1,6 +1,7 @@
 //! An engine that loads no roots, tickets, and frames behind them: what no interleaving decides.
 
 mod batches;
+mod secondary;
 mod user_mode;
 
 use shootdown::coherence::{
