@@ -96,9 +96,10 @@ pub unsafe trait Coherence: Sync + Sized {
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). Called in the
     /// context of the flush.
     fn publish_tables(&self) {}
-    /// Whether something besides CPUs keeps translations; see [`Platform::SECONDARY_TLBS`].
+    /// Whether something besides CPUs keeps translations (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`); see
+    /// [`Platform::SECONDARY_TLBS`].
     const SECONDARY_TLBS: bool = false;
-    /// Has secondary TLBs drop what is asked, as [`Platform::invalidate_secondary`] does, and answers the same. Must not wait. Called
+    /// Has secondary TLBs drop what is asked (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`), as [`Platform::invalidate_secondary`] does, and answers the same. Must not wait. Called
     /// in the context of the flush.
     fn invalidate_secondary(&self, what: &SecondaryRequest) -> u64 {
         const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `invalidate_secondary`") };

@@ -182,11 +182,11 @@ pub unsafe trait Platform: Sync + Sized {
     /// own full fence follows. Called in the context of the flush, before [`pin`](Self::pin).
     fn publish_tables(&self) {}
     /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB, a shadow MMU
-    /// (Linux: `mmu_notifier`). A flush then calls [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what
+    /// (Linux: `mmu_notifier`, `mmu_notifier_arch_invalidate_secondary_tlbs`). A flush then calls [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what
     /// that posted is [done](Self::secondary_is_done) (SD-22).
     const SECONDARY_TLBS: bool = false;
     /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none: posts to a queue, and does
-    /// not wait (Linux: `arch_invalidate_secondary_tlbs`). Answers how far the queue must have been worked off for that to be done;
+    /// not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Answers how far the queue must have been worked off for that to be done;
     /// 0 where nothing is to be waited for. Positions rise; with several queues, they are numbers of the platform's own.
     ///
     /// Called once a flush, after page-table stores were [published](Self::publish_tables) and the generation was announced, before
