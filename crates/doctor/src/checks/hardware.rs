@@ -13,7 +13,7 @@ use shootdown_machine::hw::{self, Install};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 const ONE: &[Memory] = &[Memory::Tso];
-const DROPS: &str = "Drops translations of this CPU, and waits until that is complete.";
+const DROPS: &str = "and waits until that is complete.";
 const LOADS: &str = "Loads a root, or for `None` one that maps kernel memory alone.";
 
 pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {

@@ -196,7 +196,7 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
             name: "defer-teardown",
             about: "the last reference is dropped where nothing may run",
             method: "defer_teardown",
-            clause: "Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later",
+            clause: "Takes over a teardown that was dropped in a place where it cannot run",
             remedy: "keep teardown.into_handle() where deferred() finds it; what is forgotten is never unmapped, and its frames \
                      are lost",
             needs: &["free-root"],
