@@ -158,7 +158,7 @@ fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
         // Asking for the number of the CPU takes no step of the machine.
         assert_eq!(
             finding.steps.is_empty(),
-            ["cpu", "local", "needs-ack"].contains(check),
+            ["cpu", "local", "pin", "needs-ack"].contains(check),
             "{name}\n{report}"
         );
         assert!(finding.remedy.len() > 20, "{name}\n{report}");
