@@ -119,8 +119,9 @@ impl Source {
             File::open(&path)
                 .and_then(|file| file.take(MOST).read_to_string(&mut text))
                 .map_err(|error| DoctorError::Unreadable { path: path.clone(), error: error.to_string() })?;
-            // Those of this project that have a module like `core`'s.
-            let are_seen = text.contains("use shootdown_host::sync::");
+            // Types of `shootdown_host::sync` have the names of `core`'s: they are seen where the file takes none of those.
+            let taken = |module| text.lines().any(|line| line.contains(module) && has_atomic(line));
+            let are_seen = taken("shootdown_host::sync::") && !taken("sync::atomic::");
             for (number, line) in text.lines().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
                 named |= has_word(code, NAME);
@@ -130,7 +131,7 @@ impl Source {
                 {
                     files.push(path.parent().unwrap_or(folder).join(module));
                 }
-                if !are_seen && code.split(|c: char| !c.is_alphanumeric() && c != '_').any(is_atomic) {
+                if !are_seen && has_atomic(code) {
                     found.push(Hidden { path: path.clone(), line: number + 1, text: line.trim().to_owned() });
                 }
             }
@@ -162,8 +163,16 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     entries.into_iter().flat_map(below).filter(is_rust).collect()
 }
 
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
 fn has_word(code: &str, word: &str) -> bool {
-    code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
+    words(code).any(|part| part == word)
+}
+
+fn has_atomic(code: &str) -> bool {
+    words(code).any(is_atomic)
 }
 
 /// Whether a word is the name of a type of `core::sync::atomic`.
