@@ -46,7 +46,7 @@ pub(crate) fn act_as(_: &Here) -> Acting {
     Acting
 }
 
-/// What is flushed, in the machine's terms.
+/// The TLB of a virtual CPU, which is the machine's.
 pub(crate) trait Tlb {
     fn fence(&mut self, fence: Fence);
 }

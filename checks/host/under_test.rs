@@ -21,16 +21,13 @@ pub trait Embedder: Sync + 'static {
     fn machine() -> (MachineBuilder<Self::Root>, Leaves);
 }
 
-/// Whether the guest code of a CPU leaves its block to [poll](https://docs.rs/shootdown-host/latest/shootdown_host/struct.Guest.html#method.poll),
-/// asked at any time; `|_| true` where it polls after every so many instructions.
+/// Whether the guest code of a CPU leaves its block to poll (`Guest::poll`), asked at any time; `|_| true` where it polls after every
+/// so many instructions.
 pub type Leaves = Box<dyn Fn(CpuId) -> bool + Send + Sync>;
 
 /// The host's platform in the machine of an [`Embedder`]. A CPU that runs user code is in guest code, which it enters and leaves
-/// as [`VirtualCpu::run`] and [`Guest::pause`] do, and looks at its calls at any time between two steps, if the poll word
+/// as `VirtualCpu::run` and `Guest::pause` do, and looks at its calls at any time between two steps, if the poll word
 /// that it was lent says so.
-///
-/// [`VirtualCpu::run`]: https://docs.rs/shootdown-host/latest/shootdown_host/struct.VirtualCpu.html#method.run
-/// [`Guest::pause`]: https://docs.rs/shootdown-host/latest/shootdown_host/struct.Guest.html#method.pause
 pub struct Examined<E: Embedder> {
     host: Host<E::Root>,
     leaves: Leaves,

@@ -238,7 +238,7 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     fn needs_ack(&self, cpu: CpuId) -> bool {
-        // The engine's full fence behind the announcement (SD-4) comes before this is asked, by whomever.
+        // The engine's full fence behind the announcement (SD-4) comes before any thread asks this.
         self.is_in_guest(cpu)
     }
 

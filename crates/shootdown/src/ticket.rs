@@ -126,7 +126,7 @@ pub struct Ticket<P: Platform> {
     sender: Option<CpuId>,
     /// CPUs with lower numbers are done.
     next: u32,
-    /// Who was told: [`TOLD`], [`SECONDARY`].
+    /// Those of [`TOLD`] and [`SECONDARY`] that hold.
     marks: u8,
     platform: PhantomData<fn() -> P>,
 }

@@ -81,7 +81,7 @@ fn the_book_shows_sources_as_they_are() {
     assert!(shown >= 13, "{shown} excerpts; is the mark spelt otherwise?");
 }
 
-/// What is in backticks, up to a parenthesis.
+/// The text in backticks, up to a parenthesis.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2).map(|name| name.split('(').next().expect("some"))
 }

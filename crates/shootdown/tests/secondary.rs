@@ -95,7 +95,7 @@ fn a_ticket_waits_for_what_was_posted_when_cpus_were_done_and_is_then_complete_f
         let mut ticket = host.engine().send(&user, page()).detach();
         host.poll();
         assert_eq!(host.engine().is_complete(&mut ticket), Ok(false), "{running}");
-        // What is posted from now on is no matter of this ticket.
+        // Later posts are no matter of this ticket.
         let later = host.engine().send(&user, page());
         assert_eq!(host.engine().is_complete(&mut ticket), Ok(false), "{running}");
         host.device.done.set(1);

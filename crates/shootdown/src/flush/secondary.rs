@@ -36,8 +36,8 @@ impl<P: Platform> Shootdown<P> {
             return 0;
         }
         let position = self.platform().invalidate_secondary(space, request);
-        // ORDER: relaxed; whoever asks for this flush has learnt of it from this CPU, in an order that is not this word's
-        // (`secondary-retired`).
+        // ORDER: relaxed; a thread that asks for this flush has learnt of it from this CPU, in an order that is not this
+        // word's (`secondary-retired`).
         _ = sync::update(&self.last_secondary, Ordering::Relaxed, |seen| {
             (seen < position).then_some(position)
         });
