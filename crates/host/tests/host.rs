@@ -2,7 +2,7 @@
 //!
 //! Every wait is bounded: a channel that stays silent fails the test that receives.
 
-use shootdown_host::shootdown::flush::{FlushRequest, PageRange, PageSize, VirtAddr};
+use shootdown_host::shootdown::flush::{Deferral, FlushRequest, PageRange, PageSize, Retired, VirtAddr};
 use shootdown_host::shootdown::refs::UserRef;
 use shootdown_host::shootdown::{CpuId, Platform};
 use shootdown_host::{AttachError, BuildError, Host, Leaf, Machine, MachineBuilder, Poll, SoftTlb};
@@ -139,6 +139,29 @@ fn a_flush_of_kernel_memory_passes_it_over_too_and_is_not_lost() {
             machine.flush_kernel(FlushRequest::all().tables_freed());
             flushed.send(()).expect("the other thread receives");
         });
+    });
+}
+
+#[test]
+fn a_deferred_flush_of_kernel_memory_is_carried_out_by_a_cpu_that_comes_back() {
+    within_bounds(|| {
+        let machine = machine(1);
+        let space = machine.new_space(1);
+        let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+        cpu.run(&space, |guest| guest.tlb().insert(PAGE, Leaf::page(1)));
+        let mut retired = Retired::<_, u64, 4>::new(&machine);
+        thread::scope(|threads| {
+            let (machine, retired) = (&machine, &mut retired);
+            threads.spawn(move || {
+                let _me = machine.helper().expect("a free seat");
+                let mut gather = machine.kernel().gather::<u64, 1>();
+                gather.unmapped(PageRange::page(PAGE), 1).expect("room for one");
+                assert!(gather.defer_into(retired, Deferral::FOREVER).is_ok());
+                // The CPU runs no guest code, so that nobody waits for it, and nobody has told it.
+                assert_eq!(retired.reclaim(drop), 1);
+            });
+        });
+        cpu.run(&space, |guest| assert_eq!(guest.tlb().get(PAGE), None, "its frame is somebody else's"));
     });
 }
 
