@@ -132,7 +132,9 @@ fn remove(broken: Broken) {
         Broken::SingleUser => machine::SINGLE_USER_SHORT_CUT.store(true, Ordering::Relaxed),
         #[cfg(shootdown_break)]
         Broken::Rule(rule) => {
-            shootdown::fault::inject(shootdown::fault::rule(rule).expect("a rule of shootdown::trace::rules"));
+            shootdown::fault::inject(
+                shootdown::fault::rule(rule).expect("a rule of shootdown::trace::rules"),
+            );
         }
         #[cfg(not(shootdown_break))]
         Broken::Rule(rule) => panic!("SD-{rule} can be removed in builds with --cfg shootdown_break alone"),

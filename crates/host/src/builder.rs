@@ -62,7 +62,7 @@ impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
 
     /// Has `callback` say which virtual CPU runs on the calling thread now: several of them may then be attached to one
     /// thread, as fibers which the embedder switches. `None` means that none does, and stands for the thread's
-    /// [helper](Machine::helper), if it is one.
+    /// [helper](crate::Machine::helper), if it is one.
     ///
     /// The callback is asked in each call of the engine. Methods of a [`VirtualCpu`](crate::VirtualCpu) are that CPU's whatever it answers, and
     /// [`run`](crate::VirtualCpu::run) compares. A fiber yields inside [`Guest::pause`](crate::Guest::pause), so that no flush waits
@@ -106,7 +106,7 @@ impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
     }
 
     /// Has `callback` called with the root of each space whose last user reference was dropped instead of
-    /// [`put`](UserRef::put): somebody must call [`Machine::late_teardowns`], and may be woken now.
+    /// [`put`](shootdown::refs::UserRef::put): somebody must call [`Machine::late_teardowns`](crate::Machine::late_teardowns), and may be woken now.
     #[must_use]
     pub fn deferred(mut self, callback: impl Fn(R) + Send + Sync + 'static) -> Self {
         self.hooks.deferred = Some(Box::new(callback));
