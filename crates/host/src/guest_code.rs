@@ -11,9 +11,12 @@ impl<R: Copy + Send + Sync> Host<R> {
     /// Enters guest code of a space.
     pub(crate) fn enter<P: Platform>(&self, engine: &Shootdown<P>, this_cpu: &Here, space: &UserRef<'_, P>) {
         self.enter_guest(this_cpu.cpu);
-        // IPIs that were raised while flushes skipped this CPU: for kernel memory there is no other sign. The engine's own
-        // mark decides, since a wait may have taken the IPI flag.
+        // Requests that were posted while flushes skipped this CPU. The engine's own mark decides, since a wait may have taken
+        // the IPI flag.
         handle_ipi(engine, this_cpu);
+        // What nobody posted, or posts right now: a flush of kernel memory that found this CPU outside announced its
+        // generation first.
+        engine.catch_up();
         let fences = &self.at(this_cpu.cpu).fences;
         if fences.is_waiting() {
             fences.serve(this_cpu);

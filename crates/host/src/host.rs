@@ -146,13 +146,13 @@ impl<R: Copy + Send + Sync> Host<R> {
     ///
     /// ```text
     ///   this CPU                         initiator of a flush
-    ///   in_guest := true                 generation += 1, or a kernel flush raises the IPI flag
+    ///   in_guest := true                 generation of the space or of kernel memory += 1
     ///   full fence                       full fence
-    ///   reads IPI flag and generation    reads in_guest
+    ///   reads both generations           reads in_guest
     /// ```
     /// So this CPU sees what it has missed, or the initiator sees it in guest code and waits, or both.
     pub(crate) fn enter_guest(&self, me: CpuId) {
-        // ORDER(SD-5): relaxed; the fence orders it before IPI flag and generation are read.
+        // ORDER(SD-5): relaxed; the fence orders it before the generations are read.
         self.at(me).in_guest.store(true, Ordering::Relaxed);
         // ORDER(SD-5): see the drawing; partners: the engine's fences behind an announcement, and the one in `Harts::fence`.
         fence(Ordering::SeqCst);
