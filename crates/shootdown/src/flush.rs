@@ -50,14 +50,14 @@ mod secondary;
 /// ```
 #[must_use = "old translations may be in use until finish() returns"]
 pub struct Pending<'a, P: Platform> {
-    /// Nothing if no CPU needs to be waited for.
+    /// Nothing if no CPU and no device needs to be waited for.
     flight: Option<Flight<'a, P>>,
 }
 
 impl<P: Platform> Shootdown<P> {
     /// Flushes what `request` covers of `space` on every CPU that may hold translations of it (Linux:
     /// `flush_tlb_mm_range`), and returns when none does. Page tables were changed before; those that the request says are
-    /// freed may be reused afterwards. Waits, unless this CPU is the only one in the mask.
+    /// freed may be reused afterwards. Waits, unless this CPU is the only one in the mask and no device is told.
     ///
     /// # Panics
     /// If another engine made the space, or `request` is for contexts and nothing reaches those
@@ -217,11 +217,8 @@ impl<P: Platform> Shootdown<P> {
         let flight = Flight::new(self, Some(space), generation, request);
         space.history.record(generation, request);
         let sent = flight.signal_apart(first);
-        let waits = sent || Self::trims(generation);
-        if P::SECONDARY_TLBS {
-            return Pending { flight: (waits || position != 0).then_some(flight.and_secondary(position)) };
-        }
-        Pending { flight: waits.then_some(flight) }
+        let of_cpus = (sent || Self::trims(generation)).then_some(flight.and_secondary(position));
+        Pending { flight: of_cpus.or_else(|| Flight::of_secondary(self, position)) }
     }
 
     /// Flushes by other means than IPIs, and says whether that is all there is to do. Where there are IPIs, contexts are theirs: a
@@ -501,7 +498,7 @@ impl<'a, P: Platform> Flight<'a, P> {
 }
 
 impl<P: Platform> Pending<'_, P> {
-    /// Waits until no CPU can use the old translations.
+    /// Waits until nothing can use the old translations: no CPU, and no device that was told.
     #[inline]
     pub fn finish(self) {}
 

@@ -23,7 +23,7 @@ use crate::platform::Platform;
 use crate::space::AddressSpace;
 use crate::sync;
 use crate::ticket::Ticket;
-use crate::types::FlushRequest;
+use crate::types::{CpuId, FlushRequest};
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
@@ -76,7 +76,9 @@ impl<'a, P: Platform> Flight<'a, P> {
         if !P::SECONDARY_TLBS || position == 0 {
             return None;
         }
-        Some(Self::new(engine, None, 0, FlushRequest::all()).and_secondary(position))
+        // No CPU sends anything, and the thread may be on any by now.
+        let (request, sender) = (FlushRequest::all(), CpuId::new(0));
+        Some(Self { engine, space: None, generation: 0, request, sender }.and_secondary(position))
     }
 
     /// The same flush, for a [`Pending`](super::Pending): it waits for secondary TLBs up to `position` too.
