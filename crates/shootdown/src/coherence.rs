@@ -54,7 +54,7 @@ pub type Space<C, M = CpuMask<1>, T = Untagged, X = Ipis> = AddressSpace<Rootles
 /// 4. [`flush_local`](Self::flush_local) does what it says, and is complete on return;
 /// 5. while the engine is called, either no space's root is loaded on this CPU but the one that was entered, or
 ///    [`unload`](Self::unload) loads the kernel's own and is complete on return, as [`Platform::install`] says;
-/// 6. nothing but CPUs keeps translations, or [`invalidate_secondary`](Self::invalidate_secondary) and
+/// 6. where [`SECONDARY_TLBS`](Self::SECONDARY_TLBS) is set, [`invalidate_secondary`](Self::invalidate_secondary) and
 ///    [`secondary_is_done`](Self::secondary_is_done) do what they say.
 pub unsafe trait Coherence: Sync + Sized {
     /// Number of the calling CPU. Called with interrupts off or preemption off.

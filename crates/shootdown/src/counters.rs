@@ -45,7 +45,7 @@ counters! {
     trims: trims,
     /// Times that it left a space on which it was lazy because somebody asked.
     evictions: evictions,
-    /// Times that another CPU did not answer within the platform's bound.
+    /// Times that another CPU, or a secondary TLB, did not answer within the platform's bound.
     stalls: stalls,
 }
 

@@ -28,7 +28,7 @@ use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 /// 5. [`send_ipi`](Self::send_ipi) makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with
 ///    interrupts off; an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another);
 /// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations;
-/// 7. nothing but CPUs keeps translations, or [`invalidate_secondary`](Self::invalidate_secondary) and
+/// 7. where [`SECONDARY_TLBS`](Self::SECONDARY_TLBS) is set, [`invalidate_secondary`](Self::invalidate_secondary) and
 ///    [`secondary_is_done`](Self::secondary_is_done) do what they say.
 pub unsafe trait Platform: Sync + Sized {
     /// What the root register takes (CR3 or TTBR0 or satp without the tag, EPTP, an emulator's handle). The engine hands on
@@ -49,7 +49,7 @@ pub unsafe trait Platform: Sync + Sized {
     /// Most pages that are flushed one by one, of one request or of all that a CPU has missed; above, the tag and its refills
     /// are cheaper. Linux has a constant, 33 on x86 (`tlb_single_page_flush_ceiling`, about 100 ns each).
     const RANGE_CEILING: u64 = Self::FLUSH_COSTS.ceiling();
-    /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
+    /// Polls of one wait after which [`stalled`](Self::stalled) is told, or its like for devices, and again after as many more. Not 0.
     const STALL_POLLS: u64 = 1 << 24;
     /// Whether a CPU keeps its bit in the mask of a space that it leaves for another. It does where flushes trim masks.
     const ON_LEAVE: OnLeave =
@@ -153,7 +153,7 @@ pub unsafe trait Platform: Sync + Sized {
         Remote::NeedsIpi
     }
     /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
-    /// uses a translation (Linux: `flush_tlb_multi` of KVM, which leaves it out of the mask; a virtual CPU outside guest mode, or one that [`flush_on_entry`](Self::flush_on_entry) answered
+    /// uses a translation (Linux: `flush_tlb_multi` of KVM, which leaves it out of the mask; a virtual CPU outside guest mode that calls [`catch_up`](crate::Shootdown::catch_up) or flushes everything on its way in, or one that [`flush_on_entry`](Self::flush_on_entry) answered
     /// for), and to synchronise its context before it runs code that was changed. Only reads. Called in any context.
     ///
     /// It is not told of what: a [`Ticket`](crate::flush::Ticket) asks as well, which has outlived request and space. So one answer
@@ -183,7 +183,8 @@ pub unsafe trait Platform: Sync + Sized {
     fn publish_tables(&self) {}
     /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB, a shadow MMU
     /// (Linux: `mmu_notifier`, `mmu_notifier_arch_invalidate_secondary_tlbs`). A flush then calls [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what
-    /// that posted is [done](Self::secondary_is_done) (SD-22).
+    /// that posted is [done](Self::secondary_is_done) (SD-22). Where it is `false`, such translations are the embedder's to end before
+    /// it frees anything.
     const SECONDARY_TLBS: bool = false;
     /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none: posts to a queue, and does
     /// not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Answers how far the queue must have been worked off for that to be done;

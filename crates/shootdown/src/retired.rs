@@ -120,7 +120,7 @@ impl<'a, P: Platform, F, const N: usize> Retired<'a, P, F, N> {
         self.len == 0
     }
 
-    /// Hands over each frame that no CPU can reach any more, and says how many there were. Never waits; call it in any context
+    /// Hands over each frame that no CPU and no secondary TLB can reach any more, and says how many there were. Never waits; call it in any context
     /// in which `free` may run.
     ///
     /// It interrupts CPUs for the oldest flush if that is [deferred](crate::flush::Gather::defer_into) and due.

@@ -236,7 +236,7 @@ impl<P: Platform> Ticket<P> {
         (self.awaited.address, self.awaited.generation) == (space.address(), Awaited::LEFT)
     }
 
-    /// Asks the CPUs that were not done when it was asked last.
+    /// Asks those that were not done when it was asked last: CPUs, then secondary TLBs.
     pub(crate) fn poll(&mut self, engine: &Shootdown<P>) -> bool {
         let Some(behind) = self.first_behind(engine) else { return !self.waits_for_secondary() };
         engine.ask_again(self, behind);
@@ -297,7 +297,7 @@ impl<P: Platform> fmt::Debug for Ticket<P> {
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// Whether the flush is complete: no CPU can use the old translations. Once the answer is `true`, it stays `true`, whatever
+    /// Whether the flush is complete: no CPU and no secondary TLB can use the old translations. Once the answer is `true`, it stays `true`, whatever
     /// CPUs do (SD-16). It reads, and never waits; call it in any context, non-maskable interrupts too.
     ///
     /// Where the platform [answers for CPUs](Platform::FLUSHES_ON_ENTRY) it does one thing more: a CPU that was skipped and

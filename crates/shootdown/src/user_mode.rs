@@ -10,7 +10,7 @@
 //!   reads generation, flushes     reads the mark
 //! ```
 //! So this CPU sees the generation and flushes before it uses what was unmapped, or the initiator sees it in the kernel
-//! and sends an IPI, or both. Explored by `user-mode-entry` (and loom, `user_mode_vs_kernel_flush`). Walkers read page
+//! and sends an IPI or leaves the flush to its entry, or both. Explored by `user-mode-entry` (and loom, `user_mode_vs_kernel_flush`). Walkers read page
 //! tables whatever the mode, so a flush that frees tables does not look at the mark (SD-7). Nor does any where the
 //! platform says that no CPU enters user mode so ([`Platform::USER_MODE`]): it interrupts every CPU.
 

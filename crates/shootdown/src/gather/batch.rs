@@ -70,12 +70,14 @@ pub struct BatchGather<'b, 'a, P: Platform, F, const N: usize, const PARTS: usiz
 /// let mut free = Vec::new();
 /// let mut batch = ENGINE.batch::<u64, 32, 1>();
 /// for (space, frame) in [(&a, 7), (&b, 8)] {
-///     let recorded = batch.gather(space).map(|mut part| part.unmapped(page(frame << 12), frame));
-///     if let Err(full) = recorded {
-///         assert_eq!((full.parts, full.space), (1, b.id()));
-///         batch.finish_with(|frame| free.push(frame));
-///         batch = ENGINE.batch();
-///         batch.gather(space)?.unmapped(page(frame << 12), frame)?;
+///     match batch.gather(space) {
+///         Ok(mut part) => part.unmapped(page(frame << 12), frame)?,
+///         Err(full) => {
+///             assert_eq!((full.parts, full.space), (1, b.id()));
+///             batch.finish_with(|frame| free.push(frame));
+///             batch = ENGINE.batch();
+///             batch.gather(space)?.unmapped(page(frame << 12), frame)?;
+///         }
 ///     }
 /// }
 /// batch.finish_with(|frame| free.push(frame));

@@ -95,7 +95,7 @@ where
     const MULTICAST: bool = true;
     const SECONDARY_TLBS: bool = C::SECONDARY_TLBS;
     // `INTERRUPTS` stays `true` whatever the transport: the doctor is compiled with lazy CPUs, and leaves them out where
-    // `SENDS_IPIS` is `false`.
+    // `SENDS_IPIS` is `false`. So `SYNCS_CONTEXTS` stays `true` too, and the doctor asks for no context.
     const ON_LEAVE: OnLeave = <Layer<C, X, T> as Platform>::ON_LEAVE;
 
     fn pin(&self) -> Preemption<C> {
