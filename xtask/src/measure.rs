@@ -96,7 +96,7 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
              rust-src"
         }
         Look::Size(_) => {
-            "at most 12 KiB of the engine on riscv64, built for size, and 32 bytes more of the coherence layer alone"
+            "at most 12 KiB of the engine on riscv64, built for size, and 80 bytes more of the coherence layer alone"
         }
         Look::Panics => "no way to a panic but those that xtask/panics.txt argues",
         Look::Stack => "the IPI handler within its bound",

@@ -467,7 +467,7 @@ impl<'a, P: Platform> Flight<'a, P> {
     fn wait_for_one(self, cpu: CpuId, poller: &IpiPoller<'_, P>) {
         self.engine.settle_before_wait_for(cpu);
         if P::FLUSHES_ON_ENTRY {
-            if !self.must_still_ack(cpu) {
+            if !self.must_ack(cpu) {
                 return;
             }
             // It may have been skipped because it did not run, and runs now: it has flushed, but does not acknowledge unless
@@ -476,18 +476,13 @@ impl<'a, P: Platform> Flight<'a, P> {
             self.engine.request_ipi(cpu);
             drop(pinned);
         }
-        poller.wait_for(cpu, &|| !self.must_still_ack(cpu));
+        poller.wait_for(cpu, || !self.must_ack(cpu));
     }
 
     /// Whether `cpu` may still use a translation older than the generation.
     #[inline]
     fn must_ack(self, cpu: CpuId) -> bool {
         self.awaited().must_ack(self.engine, cpu)
-    }
-
-    /// The same, once a wait has begun.
-    fn must_still_ack(self, cpu: CpuId) -> bool {
-        self.awaited().is_behind_apart(self.engine, cpu) && self.engine.platform().needs_ack(cpu)
     }
 
     #[inline]

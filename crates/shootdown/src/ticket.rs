@@ -68,12 +68,6 @@ impl Awaited {
         }
     }
 
-    /// The same, out of line, for those who wait or ask again: its code is there once for them.
-    #[inline(never)]
-    pub(crate) fn is_behind_apart<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        self.is_behind_anywhere(engine, cpu)
-    }
-
     /// Whether `cpu` may use the space before it has caught up.
     ///
     /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy and only
@@ -218,7 +212,7 @@ impl<P: Platform> Ticket<P> {
     /// Whether `cpu` has not carried the flush out, whatever the platform answers for it.
     pub(crate) fn is_behind(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
         !(P::SECONDARY_TLBS && self.awaited.address == Awaited::SECONDARY)
-            && self.awaited.is_behind_apart(engine, cpu)
+            && self.awaited.is_behind_anywhere(engine, cpu)
     }
 
     /// Whether all CPUs were done when it was asked last, and secondary TLBs.

@@ -218,7 +218,7 @@ impl PageRange {
     /// Each page.
     #[inline]
     pub fn pages(&self) -> Pages {
-        Pages::holding(*self, self.size.shift())
+        Pages::of(*self, self.size)
     }
 
     /// The same addresses in pages of the smallest size.

@@ -64,18 +64,16 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
 
     /// Waits until `ready`, handling this CPU's own IPI requests (SD-11), and tells the platform when `cpu` does not answer
     /// in time.
-    ///
-    /// Not generic, so that its code is there once.
-    pub(crate) fn wait_for(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
+    pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
         let mut polls = 0;
-        while self.wait_or_time_out(&mut polls, ready) == Waited::TimedOut {
+        while self.wait_or_time_out(&mut polls, &ready) == Waited::TimedOut {
             self.report_stall(cpu, polls);
         }
     }
 
     /// Waits until `ready`, or until another [`STALL_POLLS`](Platform::STALL_POLLS) polls have failed.
-    #[inline(never)]
-    fn wait_or_time_out(&self, polls: &mut u64, ready: &dyn Fn() -> bool) -> Waited {
+    #[inline]
+    fn wait_or_time_out(&self, polls: &mut u64, ready: &impl Fn() -> bool) -> Waited {
         let platform = self.engine.platform();
         loop {
             let has_work = Cell::new(false);
@@ -150,7 +148,7 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn wait_or_time_out(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         let pin = self.platform().pin();
         let (poller, mut polls) = (IpiPoller::begin(self, &pin), 0);
-        if poller.wait_or_time_out(&mut polls, ready) == Waited::TimedOut {
+        if poller.wait_or_time_out(&mut polls, &ready) == Waited::TimedOut {
             poller.report_stall(cpu, polls);
         }
     }

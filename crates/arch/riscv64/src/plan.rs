@@ -139,6 +139,7 @@ impl Strategies {
 
     /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf entries
     /// alone (Priv, SFENCE.VMA).
+    #[inline]
     const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
         let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
         let pages = pages_of(range);
@@ -199,7 +200,7 @@ pub(crate) const fn pages_of(range: PageRange) -> Pages {
         PageSize::Size2M | PageSize::Size1G => range.size(),
         _ => PageSize::Size4K,
     };
-    Pages::holding(range, size.shift())
+    Pages::of(range, size)
 }
 
 /// All bytes of the pages.

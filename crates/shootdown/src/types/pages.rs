@@ -1,6 +1,6 @@
 //! The pages that a platform goes through one by one.
 
-use super::{PageRange, VirtAddr};
+use super::{PageRange, PageSize, VirtAddr};
 
 /// Pages of one size, in order: what a platform drops one by one.
 ///
@@ -26,7 +26,14 @@ impl Pages {
     /// No pages.
     pub const NONE: Self = Self { next: 0, count: 0, shift: 0 };
 
-    /// Returns the pages of `1 << shift` bytes that hold `range`.
+    /// Returns the pages of `size` that `range` is made of; they are no larger than its own.
+    #[inline]
+    pub const fn of(range: PageRange, size: PageSize) -> Self {
+        let shift = size.shift();
+        Self { next: range.start, count: range.count << (range.size.shift() - shift), shift }
+    }
+
+    /// Returns the pages of `1 << shift` bytes that hold `range`, of whatever size its own are.
     #[inline]
     pub const fn holding(range: PageRange, shift: u32) -> Self {
         let first = range.start >> shift;

@@ -83,6 +83,7 @@ proptest! {
         }
         left_out.skip_pages(count);
         prop_assert_eq!(left_out, taken);
+        prop_assert_eq!(Pages::of(range, PageSize::Size4K), Pages::holding(range, 12));
     }
 
     #[test]
