@@ -70,8 +70,8 @@ pub struct BatchGather<'b, 'a, P: Platform, F, const N: usize, const PARTS: usiz
 /// let mut free = Vec::new();
 /// let mut batch = ENGINE.batch::<u64, 32, 1>();
 /// for (space, frame) in [(&a, 7), (&b, 8)] {
-///     match batch.gather(space) {
-///         Ok(mut part) => part.unmapped(page(frame << 12), frame)?,
+///     match batch.gather(space).map(|mut part| part.unmapped(page(frame << 12), frame)) {
+///         Ok(unmapped) => unmapped?,
 ///         Err(full) => {
 ///             assert_eq!((full.parts, full.space), (1, b.id()));
 ///             batch.finish_with(|frame| free.push(frame));
