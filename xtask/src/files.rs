@@ -29,7 +29,7 @@ pub fn copy_files(from: &Path, files: Vec<PathBuf>, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     let list: Vec<&[u8]> = files.iter().map(|file| file.as_os_str().as_encoded_bytes()).collect();
     let mut copy = Command::new("xargs");
-    copy.current_dir(from).args(["-0", "cp", "-dR", "--preserve=mode,timestamps", "--parents", "-t"]).arg(to);
+    copy.current_dir(from).args(["-0", "cp", "-PR", "--preserve=mode,timestamps", "--parents", "-t"]).arg(to);
     let mut copying = copy.stdin(Stdio::piped()).spawn().context("cannot start xargs")?;
     copying.stdin.take().context("a pipe was asked for")?.write_all(&list.join(&0))?;
     process::check(&copy, copying.wait()?)
