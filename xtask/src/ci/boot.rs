@@ -80,6 +80,8 @@ pub fn boot(root: &Path) -> Result<Done> {
     {
         process::run(&mut cargo(&plugin, look))?;
     }
+    // Built by now, so that no machine's thread replaces what another starts.
+    shootdown(root, "")?;
     // QEMU uses one thread of the host for each machine, so that the machines can run side by side.
     let outcomes: Vec<Result<Outcome>> = thread::scope(|scope| {
         let start = |(name, _, most)| {
