@@ -1,8 +1,9 @@
 //! Verbs of threads that unmap from several spaces at once, and of those that wait for other CPUs' ticks.
 
 use super::cpu::{Cpu, whole_table};
+use super::pages::page_address;
 use super::retired::ROOM;
-use super::sim::{Sim, TestMachine, page_address};
+use super::sim::{Sim, TestMachine};
 use super::world::Page;
 use shootdown::flush::{Batch, Deferral, PageRange};
 use shootdown_explore::sync;

@@ -1,7 +1,8 @@
 //! Verbs of threads that are moved to another CPU between sending a flush and waiting for it: nothing pins them meanwhile.
 
 use super::cpu::Cpu;
-use super::sim::{Sim, TestMachine, page_address};
+use super::pages::page_address;
+use super::sim::{Sim, TestMachine};
 use super::world::{Page, kernel_frame};
 use shootdown::Platform;
 use shootdown::flush::{FlushRequest, Gather, PageRange, Parts, Pending, PendingFrames};

@@ -1,7 +1,8 @@
 //! What scenario code can have a CPU do: the verbs of a small kernel.
 
 use super::nmi::Nmi;
-use super::sim::{Handle, IPI, Mask, Sim, TestMachine, page_address};
+use super::pages::page_address;
+use super::sim::{Handle, IPI, Mask, Sim, TestMachine};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
 use shootdown::flush::{FlushRequest, PageRange, PageSize};
 use shootdown::refs::{SpaceExited, StructHandle, StructRef, TeardownHandle, UserHandle, UserRef};

@@ -1,7 +1,8 @@
 //! Verbs about kernel memory.
 
 use super::cpu::{Cpu, whole_table};
-use super::sim::{TestMachine, page_address};
+use super::pages::page_address;
+use super::sim::TestMachine;
 use super::world::kernel_frame;
 use shootdown::Platform;
 use shootdown::flush::{FlushRequest, PageRange};

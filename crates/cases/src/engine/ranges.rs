@@ -1,7 +1,8 @@
 //! Verbs about gathers that say where they look, and about tables that are unhooked as they are.
 
 use super::cpu::{Cpu, whole_table};
-use super::sim::{Sim, TestMachine, page_address};
+use super::pages::page_address;
+use super::sim::{Sim, TestMachine};
 use super::world::Page;
 use shootdown::flush::{FlushRequest, PageRange, PageSize};
 use shootdown_explore::sync;

@@ -1,7 +1,8 @@
 //! Verbs of threads that do not wait for their flushes: tickets, and queues of frames behind them.
 
 use super::cpu::{Cpu, whole_table};
-use super::sim::{Sim, TestMachine, page_address};
+use super::pages::page_address;
+use super::sim::{Sim, TestMachine};
 use super::world::{Page, kernel_frame};
 use shootdown::flush::{FlushRequest, PageRange, Retired};
 use shootdown_explore::sync;

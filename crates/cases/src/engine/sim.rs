@@ -3,8 +3,9 @@
 use super::barrier::Barrier;
 use super::boot::{Boot, Oracles};
 use super::nmi::Nmi;
-use super::plan::Start;
-use super::secondary::Queue;
+use super::pages::{page_address, pages, walk};
+use super::queue::Queue;
+use super::start::Start;
 use super::wires::{OnEntry, Transport, Wires};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Remote, RemoteFlush};
 use shootdown::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
@@ -14,8 +15,8 @@ use shootdown::trace::{Event, IrqReason};
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown, SpaceId};
 use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{HardwareOrder, MAX_PAGES};
+use shootdown_machine::HardwareOrder;
+use shootdown_machine::hw;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -208,21 +209,6 @@ impl<S: TestMachine> Sim<S> {
             boot,
         }
     }
-}
-
-pub(crate) fn page_address(page: usize) -> shootdown::flush::VirtAddr {
-    shootdown::flush::VirtAddr((page as u64) << 12)
-}
-
-/// The machine's pages that a range covers.
-pub(crate) fn pages(range: PageRange) -> impl Iterator<Item = usize> {
-    let first = (range.start().0 >> 12) as usize;
-    let last = first + (range.count() << (range.size().shift() - 12)) as usize;
-    first.min(MAX_PAGES)..last.min(MAX_PAGES)
-}
-
-pub(crate) fn walk(request: FlushRequest) -> WalkCache {
-    if request.frees_tables() { WalkCache::Drop } else { WalkCache::Keep }
 }
 
 fn tag_number(tag: Tag) -> u8 {

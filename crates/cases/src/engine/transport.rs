@@ -1,7 +1,8 @@
 //! How the platform answers where a flush need not go by IPI.
 
 use super::barrier::Barrier;
-use super::sim::{Sim, TestMachine, pages, walk};
+use super::pages::{pages, walk};
+use super::sim::{Sim, TestMachine};
 use super::wires::{ACTION, ALL, PAGE, Transport, WALK};
 use shootdown::CpuId;
 use shootdown::flush::{Remote, RemoteFlush};

@@ -1,8 +1,9 @@
 //! Verbs of software that walks page tables without a lock, and of threads that free tables under it.
 
 use super::cpu::{Cpu, whole_table};
+use super::pages::page_address;
 use super::retired::ROOM;
-use super::sim::{Sim, TestMachine, page_address};
+use super::sim::{Sim, TestMachine};
 use super::world::{Page, frame};
 use shootdown::flush::{FlushRequest, Gather, PageRange};
 use shootdown_explore::sync;

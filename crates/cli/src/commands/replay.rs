@@ -14,11 +14,6 @@ use crate::output::{machine, width};
 use crate::replay_file::{self, ReplayFile, action_name, one_line};
 use crate::select::find;
 
-/// What a recorded trace begins with, which builds without the bench must know to say what they lack.
-pub const TRACE_MAGIC: [u8; 8] = *b"SDTRACE\0";
-#[cfg(feature = "full")]
-const _: () = assert!(matches!(TRACE_MAGIC, shootdown_bench::trace::MAGIC));
-
 /// Runs `shootdown replay`.
 ///
 /// # Errors

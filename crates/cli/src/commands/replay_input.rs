@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::replay::TRACE_MAGIC;
 #[cfg(feature = "full")]
 use super::replay_trace::{Kept, Trace};
 use crate::failure::Failure;
 use crate::replay_file::FIRST_LINE;
+
+/// What a recorded trace begins with, which builds without the bench must know to say what they lack.
+const TRACE_MAGIC: [u8; 8] = *b"SDTRACE\0";
+#[cfg(feature = "full")]
+const _: () = assert!(matches!(TRACE_MAGIC, shootdown_bench::trace::MAGIC));
 
 /// Bytes within which a file must say what it is.
 const START_BYTES: u64 = 4096;
