@@ -66,7 +66,7 @@ impl Queue {
         self.post(whose + what)
     }
 
-    /// Puts a command into the queue and rings.
+    /// Puts a command into the queue, and interrupts the IOMMU.
     pub(crate) fn post(&self, command: u64) -> u64 {
         let at = self.posted.fetch_add(1, AcqRel);
         // A locked operation, so that the IOMMU finds what it is told of: drivers have a barrier before the register.
