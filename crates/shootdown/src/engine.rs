@@ -402,6 +402,7 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Interrupts CPUs to which requests were posted.
+    #[inline]
     pub(crate) fn interrupt(&self, cpus: CpuSet) {
         if cpus.bits() == 0 {
             return;
