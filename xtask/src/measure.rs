@@ -95,9 +95,7 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
             "listings of x86_64, aarch64, riscv64 as committed; not sparc64 and loongarch64, which need a nightly toolchain with \
              rust-src"
         }
-        Look::Size(_) => {
-            "at most 12 KiB of the engine on riscv64, built for size, and 80 bytes more of the coherence layer alone"
-        }
+        Look::Size(_) => "at most 12 KiB of the engine on riscv64, built for size, and of the coherence layer alone",
         Look::Panics => "no way to a panic but those that xtask/panics.txt argues",
         Look::Stack => "the IPI handler within its bound",
     }

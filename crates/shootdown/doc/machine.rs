@@ -4,7 +4,7 @@
 use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{Teardown, TeardownHandle, UserRef};
-use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::tags::{OnInstall, Tag};
 use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::collections::BTreeMap;
@@ -13,6 +13,15 @@ use std::sync::Mutex;
 /// A user reference of this machine.
 #[allow(dead_code)]
 pub type User = UserRef<'static, Machine>;
+
+#[cfg(feature = "per-cpu-tags")]
+type Tags = shootdown::tags::PerCpuSlots<4>;
+#[cfg(feature = "per-cpu-tags")]
+const TAGS: Tags = shootdown::tags::PerCpuSlots;
+#[cfg(not(feature = "per-cpu-tags"))]
+type Tags = shootdown::tags::Untagged;
+#[cfg(not(feature = "per-cpu-tags"))]
+const TAGS: Tags = shootdown::tags::Untagged;
 
 /// What a CPU has: the root and tag that are loaded, and its TLB, from tag and page to frame.
 #[derive(Default)]
@@ -68,7 +77,7 @@ unsafe impl Platform for Machine {
     type Root = u64;
     type Mask = CpuMask<1>;
     type Handle = &'static AddressSpace<Machine>;
-    type Tags = PerCpuSlots<4>;
+    type Tags = Tags;
     type Pin = ();
     const USER_MODE: bool = true;
 
@@ -83,8 +92,8 @@ unsafe impl Platform for Machine {
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn tags(&self) -> &PerCpuSlots<4> {
-        &PerCpuSlots
+    fn tags(&self) -> &Tags {
+        &TAGS
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
         let under = |entry| what.tag.is_none_or(|tag| tag.number() == entry);
@@ -94,7 +103,8 @@ unsafe impl Platform for Machine {
     unsafe fn install(&self, root: Option<u64>, tag: Tag, how: OnInstall) {
         self.on_this_cpu(|cpu| {
             (cpu.root, cpu.tag) = (root, tag.number());
-            if how == OnInstall::Flush {
+            // As hardware without tags does at every load.
+            if how == OnInstall::Flush || tag == Tag::NONE {
                 cpu.tlb.retain(|&(t, _), _| t != tag.number());
             }
         })

@@ -10,7 +10,7 @@ use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{UNWINDS, Word, const_fn};
 use crate::tags::TagPolicy;
-use crate::this_cpu::ThisCpu;
+use crate::this_cpu::{Cpu, ThisCpu};
 use crate::types::{CpuId, SpaceId};
 use crate::{
     event::Event,
@@ -353,26 +353,12 @@ impl<P: Platform> Shootdown<P> {
     /// Makes every CPU leave `space`, which has no references left: nobody can begin to use it (that is what owning the
     /// last reference means), and a CPU that still has it loaded is lazy on it.
     fn evict(&self, space: &AddressSpace<P>) {
-        self.ask_to_leave(space);
+        ThisCpu::enter(self, IrqReason::Leave).ask_to_leave(space);
         space.members().for_each_other(None, |cpu| {
             self.wait_for(cpu, &|| {
                 let loaded = self.loaded_of(cpu);
                 loaded.address() != space.address() && loaded != Loaded::SWITCHING
             });
-        });
-    }
-
-    /// Asks every CPU that has `space` loaded to leave it; this one does.
-    pub(crate) fn ask_to_leave(&self, space: &AddressSpace<P>) {
-        let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
-        if this_cpu.loaded().address() == space.address() {
-            this_cpu.leave();
-        }
-        space.members().for_each_other(Some(this_cpu.me()), |cpu| {
-            let loaded = self.loaded_of(cpu);
-            if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
-                self.request_ipi(cpu);
-            }
         });
     }
 
@@ -416,6 +402,7 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Interrupts CPUs to which requests were posted.
+    #[inline]
     pub(crate) fn interrupt(&self, cpus: CpuSet) {
         if cpus.bits() == 0 {
             return;
@@ -438,6 +425,22 @@ impl<P: Platform> Shootdown<P> {
 
     pub(crate) fn online(&self) -> Members<'_, P::Mask> {
         Members::of(&self.online)
+    }
+}
+
+impl<P: Platform> Cpu<'_, P> {
+    /// Asks every CPU that has `space` loaded to leave it; this one does.
+    pub(crate) fn ask_to_leave(self, space: &AddressSpace<P>) {
+        if self.loaded().address() == space.address() {
+            self.leave();
+        }
+        let engine = self.engine;
+        space.members().for_each_other(Some(self.me()), |cpu| {
+            let loaded = engine.loaded_of(cpu);
+            if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
+                engine.request_ipi(cpu);
+            }
+        });
     }
 }
 

@@ -6,6 +6,7 @@ use crate::hw;
 use crate::percpu::{Loaded, Mode};
 use crate::platform::{IrqReason, OnInstall, Platform};
 use crate::space::{AddressSpace, FRESH, RETIRED, RETIRING};
+use crate::tags::TagPolicy;
 use crate::this_cpu::{Arrival, ThisCpu};
 use crate::ticket::{Awaited, ForeignTicket, Ticket};
 use crate::types::{Levels, Tag};
@@ -32,14 +33,12 @@ pub struct Entry<'a, P: Platform> {
 
 /// How this CPU comes to run in the space, and what a drop takes back.
 enum Way<'a, P: Platform> {
-    /// It ran there already.
+    /// It runs there already.
     Stays,
     /// It was lazy there.
     Returns,
     /// It had another space loaded, or none.
     Arrives(Arrival<'a, P>),
-    /// That is over.
-    Done,
 }
 
 /// This CPU was evicted from the space on which it was lazy, or never had one: enter a space.
@@ -77,27 +76,27 @@ impl<P: Platform> Shootdown<P> {
     /// unsafe { entry.loaded() };
     /// assert_eq!(load(0x4000), Some(7));
     /// ```
+    #[inline]
     pub fn enter<'a>(&'a self, space: &'a AddressSpace<P>) -> Entry<'a, P> {
         self.must_own(space);
         let this_cpu = ThisCpu::enter(self, IrqReason::Switch);
         let loaded = this_cpu.loaded();
         this_cpu.must_be_on_line(loaded);
         self.must_not_be_retired(space);
-        let how_it_was = loaded.how(space.address());
-        if how_it_was == Some(Mode::Lazy) {
-            this_cpu.leave_lazy(space);
-        }
-        let (way, tag, how) = match how_it_was {
+        let way = match loaded.how(space.address()) {
+            Some(Mode::Active) => Way::Stays,
+            Some(Mode::Lazy) => {
+                this_cpu.leave_lazy(space);
+                Way::Returns
+            }
             None => {
                 let (arrival, how) = this_cpu.approach_root(space, loaded);
-                (Way::Arrives(arrival), arrival.tag, how)
-            }
-            Some(mode) => {
-                let tag = this_cpu.loaded_tag();
-                let how = if tag == Tag::NONE { OnInstall::Flush } else { OnInstall::Keep };
-                (if mode == Mode::Active { Way::Stays } else { Way::Returns }, tag, how)
+                let (way, tag) = (Way::Arrives(arrival), arrival.tag);
+                return Entry { this_cpu, way, tag, how, on_this_cpu: PhantomData };
             }
         };
+        let tag = this_cpu.loaded_tag();
+        let how = if tag == Tag::NONE { OnInstall::Flush } else { OnInstall::Keep };
         Entry { this_cpu, way, tag, how, on_this_cpu: PhantomData }
     }
 
@@ -172,12 +171,9 @@ impl<P: Platform> Shootdown<P> {
             Err(_) => self.refuse_counted(space),
         }
         let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
-        if this_cpu.loaded().how(space.address()) == Some(Mode::Active) {
-            this_cpu.must_not_run_user_code();
-        }
-        drop(this_cpu);
+        this_cpu.must_not_run_user_code_in(space);
         if !without(Rule::TeardownEvicts) {
-            self.ask_to_leave(space);
+            this_cpu.ask_to_leave(space);
         }
         let levels = Levels::All;
         Ticket::new(self, Awaited { address: space.address(), generation: Awaited::LEFT, levels }, None)
@@ -202,7 +198,9 @@ impl<P: Platform> Shootdown<P> {
     /// Takes back what the space had of the engine, once.
     fn end_retire(&self, space: &AddressSpace<P>) {
         // ORDER: relaxed; it only matters which thread takes the duty (`retire-asked`).
-        if space.structs.compare_exchange(RETIRING, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if P::Tags::FREES_TAGS
+            && space.structs.compare_exchange(RETIRING, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
             self.forget(space);
         }
     }
@@ -233,6 +231,7 @@ impl<P: Platform> Entry<'_, P> {
     /// 2. no other space's root is loaded;
     /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire);
     /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter).
+    #[inline]
     #[expect(unsafe_code, reason = "what the hardware has loaded cannot be seen in any type")]
     pub unsafe fn loaded(mut self) {
         self.publish();
@@ -252,6 +251,7 @@ impl<P: Platform> Entry<'_, P> {
     /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire);
     /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter), and calls nothing before the load but
     ///    [`enter_user`](Shootdown::enter_user).
+    #[inline]
     #[expect(unsafe_code, reason = "what the hardware will load cannot be seen in any type")]
     pub unsafe fn will_load(mut self) {
         debug_assert!(
@@ -261,8 +261,9 @@ impl<P: Platform> Entry<'_, P> {
         self.publish();
     }
 
+    #[inline]
     fn publish(&mut self) {
-        if let Way::Arrives(arrival) = core::mem::replace(&mut self.way, Way::Done) {
+        if let Way::Arrives(arrival) = core::mem::replace(&mut self.way, Way::Stays) {
             debug_assert!(
                 self.this_cpu.loaded() == Loaded::SWITCHING,
                 "this CPU called the engine since `enter`"
@@ -273,9 +274,10 @@ impl<P: Platform> Entry<'_, P> {
 }
 
 impl<P: Platform> Drop for Entry<'_, P> {
+    #[inline]
     fn drop(&mut self) {
-        match core::mem::replace(&mut self.way, Way::Done) {
-            Way::Done | Way::Stays => {}
+        match self.way {
+            Way::Stays => {}
             Way::Returns => self.this_cpu.enter_lazy(),
             Way::Arrives(arrival) => self.this_cpu.retreat(arrival),
         }

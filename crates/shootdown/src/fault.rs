@@ -125,8 +125,10 @@ sites! {
     /// SD-8: leaving the old root before the word that says which tag this CPU runs under (release).
     TagLeft = "tag-left",
     /// SD-8: all CPUs have moved to a global tag before it counts as shared (release).
+    #[cfg_attr(not(feature = "per-cpu-tags"), expect(dead_code, reason = "it is of a policy that is not there"))]
     SharedTag = "shared-tag",
     /// SD-8: a tag seen shared before flushes rest on broadcasts alone (acquire).
+    #[cfg_attr(not(feature = "per-cpu-tags"), expect(dead_code, reason = "it is of a policy that is not there"))]
     SharedTagSeen = "shared-tag-seen",
 }
 

@@ -391,6 +391,7 @@ impl<'a, P: Platform> Flight<'a, P> {
     }
 
     /// Posts a request to each CPU of a batch that must be signalled, then interrupts those that need it, all at once.
+    #[inline]
     fn signal_at_once(self, batch: CpuSet) -> bool {
         let counters = &self.engine.platform().local(self.sender).own.counters;
         let mut sent = false;

@@ -39,6 +39,13 @@
 //! [`is_complete`](Shootdown::is_complete) where nobody can wait, [`online_cpu`](Shootdown::online_cpu) and
 //! [`offline_cpu`](Shootdown::offline_cpu) for hotplug.
 //!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `per-cpu-tags`, on by default | [`tags::PerCpuSlots`] and [`tags::GlobalOverLocal`] (x86-64, hosts), for which a [`CpuLocal`] is 384 bytes instead of 256 |
+//! | `sanitizer` | the TLB sanitizer, for bring-up and debug builds |
+//!
 //! # Safety
 //!
 //! - Safe code cannot reuse a frame too early: a [`flush::Gather`] owns what was unmapped and drops it after the flush. The

@@ -114,6 +114,14 @@ impl<P: Platform> Cpu<'_, P> {
         }
     }
 
+    /// Refuses to retire a space that user code runs in on this CPU.
+    #[inline]
+    pub(crate) fn must_not_run_user_code_in(self, space: &AddressSpace<P>) {
+        if self.loaded() == Loaded::active(space.address()) {
+            self.refuse_cpu(Misuse::Active);
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn refuse_cpu(self, misuse: Misuse) -> ! {

@@ -11,6 +11,14 @@ use core::sync::atomic::Ordering;
 ///
 /// Two parts on lines of their own (128 bytes: adjacent-line prefetch): what this CPU shares, namely its mailbox and what it
 /// publishes, so that a flush moves one line to a target and back; and what it keeps to itself.
+///
+/// It is 384 bytes, of which 136 are for tags that a CPU hands out itself ([`PerCpuSlots`](crate::tags::PerCpuSlots)). A kernel
+/// without tags, or with tags of all CPUs ([`GlobalAsids`](crate::tags::GlobalAsids)), takes the crate without its default
+/// feature `per-cpu-tags`; then it is 256 bytes:
+///
+/// ```toml
+/// shootdown = { version = "0.1.0", default-features = false }
+/// ```
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct CpuLocal {
@@ -137,9 +145,9 @@ impl Default for CpuLocal {
     }
 }
 
-// Two lines of 64 bytes for others, four for this CPU, of which tag slots take more than half.
+// Two lines of 64 bytes for others, and two for this CPU; four with tag slots, which take more than half of them.
 #[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_instrumented)))]
-const _: () = assert!(size_of::<CpuLocal>() == 384 && size_of::<Own>() - size_of::<TagSlots>() <= 128);
+const _: () = assert!(size_of::<CpuLocal>() == if cfg!(feature = "per-cpu-tags") { 384 } else { 256 });
 
 /// Meaning of [`Mail::ipi_pending`]: the number of requests since this CPU last took them, times 4, plus two flags that it
 /// sets itself. If the word is 0, the sender must raise an IPI; otherwise the target is already going to look.

@@ -36,7 +36,7 @@ pub(crate) const FRESH: u64 = u64::MAX;
 ///
 /// [`Shootdown::begin_retire`]: crate::Shootdown::begin_retire
 pub(crate) const RETIRING: u64 = u64::MAX - 1;
-/// The same once no CPU has it loaded.
+/// The same once no CPU has it loaded and its tag was given back, where tags are ([`TagPolicy::FREES_TAGS`]).
 pub(crate) const RETIRED: u64 = u64::MAX - 2;
 
 impl<P: Platform> AddressSpace<P> {

@@ -228,7 +228,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// [`load`](Self::load) up to the root, which the embedder loads: what is to be flushed with it, and what
     /// [`arrive`](Self::arrive) then needs.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn approach_root<'s>(
         self,
         next: &'s AddressSpace<P>,
@@ -325,13 +325,12 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Takes an approach back: nothing is loaded, nothing is held, and this CPU is in the mask of neither space.
     #[cold]
     #[inline(never)]
-    pub(crate) fn retreat(self, Arrival { me, next, previous, .. }: Arrival<'_, P>) {
+    pub(crate) fn retreat(self, Arrival { next, previous, .. }: Arrival<'_, P>) {
         self.unload_and_forget();
         // ORDER(SD-3): the hardware uses neither root, and all entries are gone. The spaces' memory is last used here.
-        for space in [Some(next), previous].into_iter().flatten() {
-            if space.members().contains(me) {
-                self.forget_bit(space);
-            }
+        self.forget_bit(next);
+        if let Some(previous) = previous {
+            self.forget_bit(previous);
         }
         self.publish_loaded(Loaded::NOTHING);
     }

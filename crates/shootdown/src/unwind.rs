@@ -5,7 +5,7 @@
 use crate::engine::Shootdown;
 use crate::hw;
 use crate::percpu::{CpuLocal, IpiState, Loaded};
-use crate::platform::{LocalFlush, OnInstall, Platform};
+use crate::platform::{OnInstall, Platform};
 use crate::space::AddressSpace;
 use crate::sync::UNWINDS;
 use crate::tags::TagPolicy;
@@ -84,9 +84,7 @@ impl<P: Platform> Cpu<'_, P> {
     pub(crate) fn unload_and_forget(self) {
         let platform = self.engine.platform();
         hw::install(platform, None, Tag::NONE, OnInstall::Keep);
-        self.flush_hardware(LocalFlush::EVERYTHING);
-        let tags = self.tags(self.me());
-        platform.tags().flushed(tags);
-        platform.tags().on_unload(tags);
+        self.flush_everything();
+        platform.tags().on_unload(self.tags(self.me()));
     }
 }

@@ -44,7 +44,7 @@ fn names_that_only_checkers_compile_are_not_counted_and_those_that_they_lack_are
 #[test]
 fn the_crate_page_has_its_sections() {
     let sections: Vec<_> = ROOT.lines().filter_map(|line| line.strip_prefix("//! # ")).collect();
-    assert_eq!(sections, ["The problem", "A complete example", "The layers", "Safety", "Links"]);
+    assert_eq!(sections, ["The problem", "A complete example", "The layers", "Features", "Safety", "Links"]);
     assert!(ROOT.contains("include_str!(\"../examples/embed.rs\")"), "the example is not on the crate page");
 }
 

@@ -10,20 +10,20 @@ use shootdown::mask::{CpuMask, CpuSet};
 use shootdown::{CpuId, CpuLocal};
 use std::sync::OnceLock;
 
-/// A machine that loads roots itself. With `ANSWER`, the target of an IPI handles it at once.
-struct Harts<const ANSWER: bool> {
+/// A machine that loads roots itself. With `ANSWER`, the target of an IPI handles it at once: 1 for flushes, 2 for gathers.
+struct Harts<const ANSWER: u8> {
     /// The CPU that the thread plays.
     cpu: AtomicU32,
-    locals: [CpuLocal; CPUS],
+    locals: [&'static CpuLocal; CPUS],
     engine: OnceLock<&'static Engine<ANSWER>>,
 }
 
-type Engine<const ANSWER: bool> = Coherent<Harts<ANSWER>>;
-type Alone = Engine<false>;
+type Engine<const ANSWER: u8> = Coherent<Harts<ANSWER>>;
+type Alone = Engine<0>;
 
 // SAFETY: 1. `cpu` is the CPU that the one host thread plays; 2. the elements of an array; 3. there are no interrupts and one thread;
 // 4. there is no TLB; 5. there are no roots.
-unsafe impl<const ANSWER: bool> Coherence for Harts<ANSWER> {
+unsafe impl<const ANSWER: u8> Coherence for Harts<ANSWER> {
     #[inline(always)]
     fn cpu(&self) -> CpuId {
         CpuId::new(self.cpu.load(Ordering::Relaxed))
@@ -52,18 +52,18 @@ unsafe impl<const ANSWER: bool> Coherence for Harts<ANSWER> {
 }
 
 // SAFETY: 1. an IPI is handled at once or, if the workload does that itself, before the waiter waits.
-unsafe impl<const ANSWER: bool> SendIpis for Harts<ANSWER> {
+unsafe impl<const ANSWER: u8> SendIpis for Harts<ANSWER> {
     #[inline(always)]
     fn send_ipis(&self, cpus: CpuSet) {
-        if ANSWER {
-            cpus.for_each(|cpu| self.coherent_answer(cpu));
-        } else {
-            consume([u64::from(cpus.first().number()), cpus.bits(), 0]);
+        match ANSWER {
+            0 => consume([u64::from(cpus.first().number()), cpus.bits(), 0]),
+            1 => cpus.for_each(|cpu| self.coherent_flush_answer(cpu)),
+            _ => cpus.for_each(|cpu| self.coherent_gather_answer(cpu)),
         }
     }
 }
 
-impl<const ANSWER: bool> Harts<ANSWER> {
+impl<const ANSWER: u8> Harts<ANSWER> {
     fn play(&self, cpu: u32) {
         assert!((cpu as usize) < CPUS, "CPU {cpu} on a machine of {CPUS}");
         self.cpu.store(cpu, Ordering::Relaxed);
@@ -71,7 +71,18 @@ impl<const ANSWER: bool> Harts<ANSWER> {
 
     /// A function of its own, so that what an answer costs can be taken away from the initiator's.
     #[inline(never)]
-    fn coherent_answer(&self, target: CpuId) {
+    fn coherent_flush_answer(&self, target: CpuId) {
+        self.answer(target);
+    }
+
+    /// The same for gathers.
+    #[inline(never)]
+    fn coherent_gather_answer(&self, target: CpuId) {
+        self.answer(target);
+    }
+
+    #[inline(always)]
+    fn answer(&self, target: CpuId) {
         let initiator = self.cpu.load(Ordering::Relaxed);
         self.play(target.number());
         let engine = self.engine.get().expect("the engine is connected");
@@ -96,19 +107,27 @@ macro_rules! measured {
 }
 
 measured! {
-    coherent_same_space(engine: Alone, next: &Space<Harts<false>>) { enter(engine, next) }
-    coherent_loaded(engine: Alone, next: &Space<Harts<false>>) { enter(engine, next) }
-    coherent_will_load(engine: Alone, next: &Space<Harts<false>>) {
+    coherent_same_space(engine: Alone, next: &Space<Harts<0>>) { enter(engine, next) }
+    coherent_loaded(engine: Alone, next: &Space<Harts<0>>) { enter(engine, next) }
+    coherent_will_load(engine: Alone, next: &Space<Harts<0>>) {
         let entry = engine.enter(next);
         consume([next.root(), u64::from(entry.tag().number()), entry.how() as u64]);
         // SAFETY: 1. and 2. there are no roots and no interrupts; 3. spaces are leaked; 4. nothing else is called.
         unsafe { entry.will_load() };
     }
-    coherent_local_flush(engine: Alone, space: &Space<Harts<false>>, page: PageRange) {
+    coherent_local_flush(engine: Alone, space: &Space<Harts<0>>, page: PageRange) {
         engine.flush(space, FlushRequest::pages(page));
     }
-    coherent_target_flush(engine: Engine<true>, space: &Space<Harts<true>>, page: PageRange) {
+    coherent_target_flush(engine: Engine<1>, space: &Space<Harts<1>>, page: PageRange) {
         engine.flush(space, FlushRequest::pages(page));
+    }
+    coherent_gather(engine: Alone, space: &Space<Harts<0>>, page: PageRange) { gather(engine, space, page) }
+    coherent_target_gather(engine: Engine<2>, space: &Space<Harts<2>>, page: PageRange) {
+        gather(engine, space, page);
+    }
+    coherent_lazy_round(engine: Alone) {
+        engine.enter_lazy();
+        let _ = engine.exit_lazy();
     }
     coherent_handler(engine: Alone) {
         // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played.
@@ -117,16 +136,23 @@ measured! {
 }
 
 #[inline(always)]
-fn enter<const ANSWER: bool>(engine: &Engine<ANSWER>, next: &Space<Harts<ANSWER>>) {
+fn enter<const ANSWER: u8>(engine: &Engine<ANSWER>, next: &Space<Harts<ANSWER>>) {
     let entry = engine.enter(next);
     consume([next.root(), u64::from(entry.tag().number()), entry.how() as u64]);
     // SAFETY: 1. and 2. there are no roots; 3. spaces are leaked; 4. nothing else is called.
     unsafe { entry.loaded() };
 }
 
+#[inline(always)]
+fn gather<const ANSWER: u8>(engine: &Engine<ANSWER>, space: &Space<Harts<ANSWER>>, page: PageRange) {
+    let mut gather = engine.gather::<u64, 1>(space);
+    let _ = gather.unmapped(page, 1);
+    gather.finish();
+}
+
 /// Makes an engine with all CPUs on line, and two spaces; CPU 0 is played.
-fn machine<const ANSWER: bool>() -> (&'static Engine<ANSWER>, [&'static Space<Harts<ANSWER>>; 2]) {
-    let locals = [const { CpuLocal::new() }; CPUS];
+fn machine<const ANSWER: u8>() -> (&'static Engine<ANSWER>, [&'static Space<Harts<ANSWER>>; 2]) {
+    let locals = core::array::from_fn(|_| &*Box::leak(Box::new(CpuLocal::new())));
     let harts = Harts { cpu: AtomicU32::new(0), locals, engine: OnceLock::new() };
     let engine: &'static Engine<ANSWER> =
         Box::leak(Box::new(Coherent::new(Rootless::new(harts), CpuMask::new())));
@@ -139,9 +165,21 @@ fn machine<const ANSWER: bool>() -> (&'static Engine<ANSWER>, [&'static Space<Ha
     (engine, [0x1000, 0x2000].map(|root| &*Box::leak(Box::new(space(root)))))
 }
 
+/// Runs an operation on a space that another CPU has loaded too.
+fn target<const ANSWER: u8>(measured: fn(&Engine<ANSWER>, &Space<Harts<ANSWER>>, PageRange)) {
+    let (engine, [space, _]) = machine::<ANSWER>();
+    for cpu in [1, 0] {
+        engine.platform().machine().play(cpu);
+        enter(engine, space);
+    }
+    for _ in 0..REPEATS {
+        measured(black_box(engine), black_box(space), page());
+    }
+}
+
 /// Runs every operation [`REPEATS`] times.
 pub fn run() {
-    let (engine, [here, there]) = machine::<false>();
+    let (engine, [here, there]) = machine::<0>();
     enter(engine, here);
     for _ in 0..REPEATS {
         coherent_same_space(black_box(engine), black_box(here));
@@ -153,17 +191,13 @@ pub fn run() {
         }
     }
     for _ in 0..REPEATS {
+        coherent_lazy_round(black_box(engine));
         coherent_local_flush(black_box(engine), black_box(here), page());
+        coherent_gather(black_box(engine), black_box(here), page());
     }
-    let (engine, [space, _]) = machine::<true>();
-    for cpu in [1, 0] {
-        engine.platform().machine().play(cpu);
-        enter(engine, space);
-    }
-    for _ in 0..REPEATS {
-        coherent_target_flush(black_box(engine), black_box(space), page());
-    }
-    let (engine, [space, _]) = machine::<false>();
+    target(coherent_target_flush);
+    target(coherent_target_gather);
+    let (engine, [space, _]) = machine::<0>();
     for cpu in [0, 1] {
         engine.platform().machine().play(cpu);
         enter(engine, space);

@@ -47,12 +47,18 @@ pub const OPERATIONS: &[Operation] = &[
     counted("coherent_same_space", "coherence layer: enter the same space", None),
     counted("coherent_loaded", "coherence layer: enter another space, loaded", None),
     counted("coherent_will_load", "coherence layer: enter another space, will load", None),
+    counted("coherent_lazy_round", "coherence layer: lazy in and out", None),
     counted("coherent_local_flush", "coherence layer: flush of a page, no target", None),
     Operation {
-        without: Some("coherent_answer"),
+        without: Some("coherent_flush_answer"),
         ..counted("coherent_target_flush", "coherence layer: flush of a page, one target", None)
     },
     counted("coherent_handler", "coherence layer: handler, one page pending", None),
+    counted("coherent_gather", "coherence layer: gather of one frame, no target", None),
+    Operation {
+        without: Some("coherent_gather_answer"),
+        ..counted("coherent_target_gather", "coherence layer: gather of one frame, one target", None)
+    },
 ];
 
 /// An operation that is counted once more with a sanitizer that watches.

@@ -19,6 +19,8 @@ const SAME_ARCH: &str = "--exclude shootdown-host-under-doctor --exclude shootdo
 
 /// All packages, and the program that measures.
 pub const ALL: &str = "--workspace --features xtask/measure";
+/// The engine as a kernel without tags has it.
+const BARE_ENGINE: &str = "--package shootdown --no-default-features";
 /// As everything else is built, so that procedural macros and build scripts are compiled once.
 const LINTS: &str = "--all-targets --release -- -D warnings";
 const QUICK_LINTS: &str = "clippy --workspace --features shootdown-cli/full --release -- -D warnings";
@@ -60,6 +62,7 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
     process::run(&mut cargo(root, "clippy --release --package shootdown-cli -- -D warnings"))?;
     let shipped = documented(root)?;
     process::run(&mut cargo(root, &format!("clippy --release --all-features{shipped} -- -D warnings")))?;
+    process::run(&mut cargo(root, &format!("clippy {BARE_ENGINE} {LINTS}")))?;
     ensure_core("riscv64gc-unknown-none-elf")?;
     process::run(&mut examples(root, &format!("clippy --workspace {LINTS}")))?;
     Ok(Done::Passed("no warnings".into()))
@@ -102,7 +105,9 @@ pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
         Pace::Whole => {
             // All failures at once: whoever mends one should not find the next a run later.
             let all = format!("test --release {ALL} --no-fail-fast");
-            vec![cargo(root, &all), examples(root, "test --release --workspace --no-fail-fast")]
+            let bare = format!("test --release {BARE_ENGINE} --no-fail-fast");
+            let examples = examples(root, "test --release --workspace --no-fail-fast");
+            vec![cargo(root, &all), cargo(root, &bare), examples]
         }
     };
     let mut counts = Counts::default();

@@ -12,7 +12,8 @@ pub const SLOTS: usize = 8;
 #[cfg(any(shootdown_explore, shootdown_loom))]
 pub const SLOTS: usize = 2;
 
-/// A CPU's memory of what its tags stand for, for the use of a [`TagPolicy`].
+/// A CPU's memory of what its tags stand for, for the use of a [`TagPolicy`]. Without the feature `per-cpu-tags` it takes no
+/// memory, and there is no policy that uses it.
 #[derive(Debug)]
 pub struct TagSlots {
     slots: [Slot; SLOTS],

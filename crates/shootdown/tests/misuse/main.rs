@@ -103,7 +103,9 @@ impl Bench {
         fs::create_dir_all(OUT).expect("a place for what is compiled");
         let bench = Self { out: OUT.into() };
         let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
-        library(&mut bench.rustc("shootdown", &engine, &[]));
+        library(bench.rustc("shootdown", &engine, &[]).args(["--cfg", "feature=\"per-cpu-tags\""]));
+        // The engine without features, for the cases that need one.
+        library(&mut bench.rustc("without_features", &engine, &[]));
         library(&mut bench.rustc("kernel", &Path::new(HERE).join("kernel.rs"), &["shootdown"]));
         bench
     }
@@ -121,7 +123,7 @@ impl Bench {
 
     /// Compiles a program as far as machine code, since assertions in constants are looked at no earlier.
     fn program(&self, name: &str, source: &Path) -> Output {
-        let mut rustc = self.rustc(name, source, &["shootdown", "kernel"]);
+        let mut rustc = self.rustc(name, source, &["shootdown", "without_features", "kernel"]);
         rustc.args([
             "--crate-type",
             "bin",
