@@ -33,6 +33,8 @@ pub fn world<K: Kind>() -> &'static Machine<K> {
     state.walks.set(true);
     state.on_defer.set(OnDefer::Finish);
     state.unwinding.set(Unwinding::Recovers);
+    // After a stall.
+    state.device.answers_at.set(K::STALL_POLLS + 1);
     machine::machine(state, Mask::new(state), Brittle(K::policy(state), state))
 }
 

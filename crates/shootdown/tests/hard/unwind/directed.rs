@@ -7,8 +7,9 @@ use super::brittle::{CPUS, Exact, Ipis, Kept, Kind};
 use super::{A, B, TestMachine, short_of_tags, usual};
 use crate::machine::bomb::{Bomb, Callback, When, is_explosion};
 use crate::machine::state::Unwinding;
-use shootdown::flush::FlushRequest;
+use shootdown::flush::{Deferral, FlushRequest, Retired};
 use shootdown::refs::Teardown;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `act`, in which the `nth` call of `callback` unwinds.
@@ -172,6 +173,25 @@ fn a_cpu_between_two_roots_forgets_how_far_the_former_owner_of_a_tag_was() {
     machine.run(1, 4);
     assert_eq!(machine.state.hardware_of(1).tag, 1, "the tag that A had");
     machine.state.check();
+}
+
+#[test]
+fn cpus_are_told_of_a_deferred_flush_again_where_telling_them_unwinds() {
+    for callback in [Callback::Pin, Callback::IrqSave, Callback::Cpu, Callback::Local] {
+        let machine = TestMachine::<Exact>::new();
+        (0..CPUS).for_each(|cpu| machine.run(cpu, A));
+        let mut queue = ManuallyDrop::new(Retired::new(machine.engine));
+        machine.retire(1, &mut queue, |gather, queue| {
+            assert!(gather.defer_into(queue, Deferral::polls(1)).is_ok());
+        });
+        // Asking whether CPUs are behind looks at their memory too: the call that unwinds is the last.
+        let looks = if callback == Callback::Local { 1 } else { 0 };
+        unwinds(&machine, callback, looks, || _ = queue.reclaim(drop));
+        queue.reclaim(drop);
+        machine.world.poll();
+        assert_eq!(queue.reclaim(drop), 1, "{callback:?}: no CPU was told");
+        machine.state.check();
+    }
 }
 
 #[test]

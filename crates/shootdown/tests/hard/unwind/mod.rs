@@ -5,11 +5,11 @@ mod brittle;
 mod directed;
 
 use crate::machine::bomb::{Bomb, Callback, When, is_explosion};
-use crate::machine::state::{PAGES, State};
+use crate::machine::state::{Frame, PAGES, State};
 use crate::machine::{Machine, User, page_range};
 use brittle::{Broadcasts, CPUS, Exact, Guests, Ipis, Kept, Kind, Shared, Versions, space, world};
 use shootdown::Shootdown;
-use shootdown::flush::FlushRequest;
+use shootdown::flush::{FlushRequest, Gather, Retired};
 use shootdown::refs::Teardown;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -33,6 +33,7 @@ impl<K: Kind> TestMachine<K> {
     fn new() -> Self {
         let world = world::<K>();
         let users = (0..SPACES).map(|number| space(world, 0xa000 + number)).collect();
+        world.state.device.shares.set(K::SECONDARY_TLBS.then_some(0xa000));
         Self {
             world,
             state: world.state,
@@ -78,6 +79,19 @@ impl<K: Kind> TestMachine<K> {
         });
     }
 
+    /// Unmaps a page, and has its frame wait in a queue.
+    fn retire<'m>(
+        &'m self,
+        page: u64,
+        queue: &mut Queue<'m, K>,
+        send: impl FnOnce(Gather<'_, Machine<K>, Frame, 1>, &mut Queue<'m, K>),
+    ) {
+        let users = self.users.borrow();
+        let mut gather = self.engine.gather::<_, 1>(&users[A]);
+        assert!(gather.unmapped(page_range(page), self.state.clear(users[A].root(), page)).is_ok());
+        send(gather, queue);
+    }
+
     fn unmap_kernel(&self, cpu: u32) {
         self.state.on(cpu, || {
             let frame = ManuallyDrop::new(self.state.clear_kernel(1));
@@ -90,11 +104,23 @@ impl<K: Kind> TestMachine<K> {
         self.state.on(cpu, || self.engine.trim(&self.users.borrow()[space]));
     }
 
-    fn put(&self, cpu: u32, space: usize) {
+    /// Takes the last user of a space, which a device leaves then.
+    fn last_user(&self, space: usize) -> User<K> {
         let user = self.users.borrow_mut().remove(space);
+        if self.state.device.shares.get() == Some(user.root()) {
+            self.state.device.leave();
+        }
+        user
+    }
+
+    fn put(&self, cpu: u32, space: usize) {
+        let user = self.last_user(space);
         self.state.on(cpu, || user.put().into_iter().for_each(Teardown::finish));
     }
 }
+
+/// Frames behind flushes that nobody waits for.
+type Queue<'m, K> = Retired<'m, Machine<K>, Frame, 4>;
 
 /// What unwinds: what comes before, and the operation, which is CPU 1's.
 struct Operation<K: Kind> {
@@ -206,7 +232,7 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
         })),
         op("put the last user", doomed, |machine| machine.put(1, A)),
         op("drop the last user", doomed, |machine| {
-            let user = machine.users.borrow_mut().remove(A);
+            let user = machine.last_user(A);
             machine.state.on(1, || drop(user));
         }),
         op("end the space that is loaded", usual, |machine| machine.put(1, B)),
@@ -281,6 +307,7 @@ fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
             end(&machine);
             let new: Vec<_> = (0..2).map(|number| space(machine.world, 0xd000 + number)).collect();
             *machine.users.borrow_mut() = new;
+            machine.state.device.shares.set(K::SECONDARY_TLBS.then_some(0xd000));
         }
     }
     use_all(&machine);
