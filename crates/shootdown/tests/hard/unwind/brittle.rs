@@ -254,6 +254,9 @@ kinds! {
             let _ = engine.share_tag(space);
         }
     }
+    Devices: PerCpuSlots<2> = |_| PerCpuSlots; {
+        const SECONDARY_TLBS: bool = true;
+    } {}
     Guests: Vmids<'static, Everywhere> =
         |state| Vmids::new(TAGS, storage(CPUS, TAGS), Everywhere(state)).expect("enough"); {} {}
 }

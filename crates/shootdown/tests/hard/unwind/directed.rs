@@ -3,7 +3,7 @@
 #[path = "threads.rs"]
 mod threads;
 
-use super::brittle::{CPUS, Exact, Ipis, Kept, Kind};
+use super::brittle::{CPUS, Devices, Exact, Ipis, Kept, Kind};
 use super::{A, B, TestMachine, short_of_tags, usual};
 use crate::machine::bomb::{Bomb, Callback, When, is_explosion};
 use crate::machine::state::Unwinding;
@@ -192,6 +192,32 @@ fn cpus_are_told_of_a_deferred_flush_again_where_telling_them_unwinds() {
         assert_eq!(queue.reclaim(drop), 1, "{callback:?}: no CPU was told");
         machine.state.check();
     }
+}
+
+#[test]
+fn frames_are_lost_where_a_callback_of_secondary_tlbs_unwinds_in_a_flush_and_kept_where_a_queue_asks() {
+    for callback in [Callback::InvalidateSecondary, Callback::SecondaryIsDone, Callback::SecondaryStalled] {
+        let unmaps: [fn(&TestMachine<Devices>); 2] =
+            [|machine| machine.unmap(1, A, 1), |machine| machine.send_unmap(1, A, 1)];
+        for unmaps in unmaps {
+            let machine = TestMachine::<Devices>::new();
+            (0..CPUS).for_each(|cpu| machine.run(cpu, A));
+            unwinds(&machine, callback, 0, || unmaps(&machine));
+            machine.unmap(0, A, 0);
+            assert_eq!(machine.state.freed.borrow().len(), 1, "{callback:?}");
+            machine.state.check();
+        }
+    }
+    let machine = TestMachine::<Devices>::new();
+    (0..CPUS).for_each(|cpu| machine.run(cpu, A));
+    let mut queue = Retired::new(machine.engine);
+    machine.retire(1, &mut queue, |gather, queue| assert!(gather.send().retire_into(queue).is_ok()));
+    machine.world.poll();
+    unwinds(&machine, Callback::SecondaryIsDone, 0, || _ = queue.reclaim(drop));
+    assert_eq!(queue.reclaim(drop), 0, "the device has not answered");
+    machine.state.device.work_off();
+    assert_eq!(queue.reclaim(drop), 1);
+    machine.state.check();
 }
 
 #[test]
