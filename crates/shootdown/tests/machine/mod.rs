@@ -91,7 +91,8 @@ impl Drop for Pinned {
 
 // SAFETY: 1. `on` sets the number; 2. a fixed vector, and each machine's tags have words of their own; 3. one thread; 4. the
 // model does as told, or unwinds; 5. the target of an IPI handles it when a waiter polls, unless a test is about IPIs that are
-// lost; 6. the model drops the tag on all CPUs.
+// lost; 6. the model drops the tag on all CPUs; 7. the device drops what was
+// posted before its queue counts as worked off, unless a test sets how far it is.
 unsafe impl<K: Kind> Platform for Machine<K> {
     type Root = u64;
     type Mask = K::Mask;
