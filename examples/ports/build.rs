@@ -43,7 +43,9 @@ fn main() {
         println!("cargo::rerun-if-changed=../{customer}/doctor.rs");
         println!("cargo::rerun-if-changed=../{customer}/src/platform.rs");
     }
-    for platform in ["toy_kernel.rs", "toy_hypervisor.rs", "toy_guest.rs", "toy_coherence.rs", "lib.rs"] {
+    for platform in
+        ["toy_kernel.rs", "toy_hypervisor.rs", "toy_guest.rs", "toy_coherence.rs", "toy_iommu.rs", "lib.rs"]
+    {
         println!("cargo::rerun-if-changed={platform}");
     }
 }

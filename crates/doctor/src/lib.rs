@@ -14,6 +14,7 @@ mod build;
 mod checks;
 mod cpu;
 mod examine;
+mod iommu;
 mod plan;
 mod report;
 mod run;

@@ -13,6 +13,8 @@ pub(crate) enum Start {
     Lazy(usize),
     /// Runs a kernel thread on the kernel's own root.
     Kernel,
+    /// Is no CPU, but an IOMMU that walks the page tables of this space.
+    Iommu(usize),
 }
 
 /// Which code handles the IPI.

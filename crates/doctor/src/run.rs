@@ -2,7 +2,7 @@
 
 use crate::cpu::Cpu;
 use crate::plan::{Code, Handler, Plan, Start};
-use crate::sim::{ARRIVAL, HOST, IPI, Sim, Wires};
+use crate::sim::{ARRIVAL, COMMANDS, HOST, IPI, Sim, Wires};
 use crate::size::{PAGES, TAGS};
 use crate::world::{PlatformUnderTest, World, frame, kernel_frame, root};
 use shootdown::mask::MaskStore;
@@ -88,6 +88,9 @@ fn bring_up<P: PlatformUnderTest>(
     spaces: &[&'static AddressSpace<P>],
     start: Start,
 ) {
+    if let Start::Iommu(_) = start {
+        return;
+    }
     engine.online_cpu().expect("the masks have room for the machine's CPUs");
     if let Start::User(space) | Start::Lazy(space) = start {
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
@@ -117,6 +120,11 @@ fn machine<P: PlatformUnderTest>(plan: &Plan<P>, wires: &Wires) -> Machine {
     }
     if plan.masks {
         for (cpu, (start, _)) in plan.cpus.iter().enumerate() {
+            if let Start::Iommu(space) = *start {
+                wires.queue.shares(cpu, space);
+                builder = builder.start(cpu, space, 0, true).iommu(cpu);
+                continue;
+            }
             let booted = wires.boot.booted(cpu);
             if let Some(space) = booted.space {
                 builder = builder.start(cpu, space, booted.tag, matches!(start, Start::User(_)));
@@ -155,6 +163,7 @@ impl<P: PlatformUnderTest> Scenario for Run<P> {
                 }
             }
             (ARRIVAL, _) => self.world.wires.arrive(),
+            (COMMANDS, _) => self.world.wires.queue.work_off(),
             _ => self.world.wires.preempt(),
         }
     }

@@ -1,6 +1,7 @@
 //! The ports of the simulated machine.
 
 use crate::boot::Boot;
+use crate::iommu::Queue;
 use crate::size::{PAGES, TAGS};
 use shootdown::flush::Levels;
 use shootdown::ports::{Broadcasts, Entries, FlushCalls, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
@@ -17,6 +18,8 @@ pub(crate) const IPI: u8 = 0;
 pub(crate) const HOST: u8 = 1;
 /// Interrupt line at which a page-table store, which had left the CPU, reaches the walkers.
 pub(crate) const ARRIVAL: u8 = 2;
+/// Interrupt line by which the IOMMU is told that there are commands.
+pub(crate) const COMMANDS: u8 = 3;
 
 /// How adverse the machine is, in what the platform must allow for.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +129,8 @@ pub(crate) struct Wires {
     on_its_way: Word,
     /// Per CPU: 1 once its IPI handler has run.
     pub(crate) handled: Vec<Word>,
+    /// Commands of the IOMMU.
+    pub(crate) queue: Queue,
 }
 
 impl Wires {
@@ -145,6 +150,7 @@ impl Wires {
             halfway: words("halfway"),
             on_its_way: Word::new("store_on_its_way", 0),
             handled: words("handled"),
+            queue: Queue::new(cpus),
         }
     }
 
@@ -262,16 +268,17 @@ impl Begun {
         }
     }
 
-    /// Happens on all CPUs.
-    fn everywhere(self) {
-        match self {
-            Begun::Page(tag, page, levels) => {
-                hw::broadcast(Whose::Tag(tag), Which::Page(page, walk(levels)));
-            }
-            Begun::Tag(tag) => hw::broadcast(Whose::Tag(tag), Which::All),
-            Begun::KernelPage(_) | Begun::Kernel => hw::broadcast(Whose::Kernel, Which::All),
-            Begun::Users | Begun::All | Begun::Root(..) => hw::broadcast(Whose::Users, Which::All),
-        }
+    /// Happens on all CPUs, and on no IOMMU.
+    fn everywhere(self, wires: &Wires) {
+        let (whose, which) = match self {
+            Begun::Page(tag, page, levels) => (Whose::Tag(tag), Which::Page(page, walk(levels))),
+            Begun::Tag(tag) => (Whose::Tag(tag), Which::All),
+            Begun::KernelPage(_) | Begun::Kernel => (Whose::Kernel, Which::All),
+            Begun::Users | Begun::All | Begun::Root(..) => (Whose::Users, Which::All),
+        };
+        let Some(iommu) = wires.queue.iommu() else { return hw::broadcast(whose, which) };
+        let cpus = (0..wires.vcpus.len()).filter(|&cpu| cpu != iommu);
+        cpus.for_each(|cpu| hw::flush_on(cpu, whose, which));
     }
 }
 
@@ -305,7 +312,7 @@ impl Sim {
     }
 
     /// The page at `address`, if the machine has it.
-    fn page(self, address: u64) -> Option<usize> {
+    pub(crate) fn page(self, address: u64) -> Option<usize> {
         Some(address >> self.0.profile.page_shift).filter(|&page| page < PAGES).map(|page| page as usize)
     }
 
@@ -459,7 +466,7 @@ impl Broadcasts for Sim {
     fn complete_broadcast(&self) {
         match self.0.boot.cpu() {
             Some(_) => self.0.boot.drop_everywhere(),
-            None => take(&self.0.casts[sync::cpu()]).for_each(Begun::everywhere),
+            None => take(&self.0.casts[sync::cpu()]).for_each(|what| what.everywhere(self.0)),
         }
     }
 }
@@ -496,7 +503,7 @@ impl FlushCalls for Sim {
             _ => &[Whose::Users, Whose::Kernel],
         };
         for (cpu, &whose) in (0..cpus)
-            .filter(|cpu| mask >> cpu & 1 != 0)
+            .filter(|&cpu| mask >> cpu & 1 != 0 && self.0.queue.iommu() != Some(cpu))
             .flat_map(|cpu| whose.iter().map(move |whose| (cpu, whose)))
         {
             self.flush_ranges(cpu, whose, ranges);
@@ -543,6 +550,7 @@ impl Wires {
             registry.local(cpu, format!("cpu{cpu}"), word);
         }
         registry.object("machine", &self.on_its_way);
+        self.queue.name(registry);
     }
 
     /// Runs a method of the platform with interrupts off, and looks that they stay off.

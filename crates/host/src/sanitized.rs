@@ -40,7 +40,7 @@ impl<R: Copy + Send + Sync + 'static, V: Verdict + 'static> Hosted for Sanitized
     }
 }
 
-// SAFETY: there is no broadcast.
+// SAFETY: 1. there is no broadcast, and no secondary TLB.
 unsafe impl<R: Copy + Send + Sync + 'static, V: Verdict + 'static> Wrapped<Sanitized<R, V>> for Host<R> {
     type Handle = SpaceHandle<Sanitized<R, V>>;
 

@@ -55,7 +55,7 @@ pub type Space<C, M = CpuMask<1>, T = Untagged, X = Ipis> = AddressSpace<Rootles
 /// 5. while the engine is called, either no space's root is loaded on this CPU but the one that was entered, or
 ///    [`unload`](Self::unload) loads the kernel's own and is complete on return, as [`Platform::install`] says;
 /// 6. where [`SECONDARY_TLBS`](Self::SECONDARY_TLBS) is set, [`invalidate_secondary`](Self::invalidate_secondary) and
-///    [`secondary_is_done`](Self::secondary_is_done) do what they say.
+///    [`secondary_is_done`](Self::secondary_is_done) do what they say. Where it is not, this promises nothing.
 pub unsafe trait Coherence: Sync + Sized {
     /// Number of the calling CPU. Called with interrupts off or preemption off.
     fn cpu(&self) -> CpuId;
@@ -322,9 +322,9 @@ impl<C: Coherence> Drop for Preemption<C> {
     }
 }
 
-// SAFETY: 1. to 4. `Coherence`, 1. to 4., and the policy is a field, made for this value; 5. `SendIpis`, or nobody waits for an
-// interrupt (`Hypercalls`); 6. `FlushRemote`; 7. `Coherence`, 6. Roots are loaded by nobody: there is no handle, and so no reference that a switch
-// takes; `None` stands for `unload`.
+// SAFETY: 1. to 3. `Coherence`, 1. to 3., and the policy is a field, made for this value; 4. `Coherence`, 4., and 5. of the one
+// root that is loaded here, none: `unload`. There is no handle, and so no reference that a switch takes; 5. `SendIpis`, 1., or
+// nobody waits for an interrupt (`Hypercalls`); 6. `FlushRemote`, 1.; 7. `Coherence`, 6.
 unsafe impl<C, M, T, X> Platform for Rootless<C, M, T, X>
 where
     C: Coherence,

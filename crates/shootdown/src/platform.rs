@@ -29,7 +29,7 @@ use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 ///    interrupts off; an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another);
 /// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations;
 /// 7. where [`SECONDARY_TLBS`](Self::SECONDARY_TLBS) is set, [`invalidate_secondary`](Self::invalidate_secondary) and
-///    [`secondary_is_done`](Self::secondary_is_done) do what they say.
+///    [`secondary_is_done`](Self::secondary_is_done) do what they say. Where it is not, this promises nothing.
 pub unsafe trait Platform: Sync + Sized {
     /// What the root register takes (CR3 or TTBR0 or satp without the tag, EPTP, an emulator's handle). The engine hands on
     /// what [`new_space`](crate::Shootdown::new_space) was given: that it names page tables is between the embedder and its

@@ -204,8 +204,9 @@ impl<P: Platform> Ticket<P> {
     #[cold]
     pub(crate) fn tell(&mut self, engine: &Shootdown<P>) {
         if !self.was_told() && !without(Rule::DeferralEnds) {
-            self.note_told();
             engine.tell(&|cpu| self.is_behind(engine, cpu));
+            // Not before: where a callback unwinds, CPUs that were not told are told the next time.
+            self.note_told();
         }
     }
 

@@ -21,6 +21,8 @@ mod toy_coherence;
 mod toy_guest;
 #[path = "../toy_hypervisor.rs"]
 mod toy_hypervisor;
+#[path = "../toy_iommu.rs"]
+mod toy_iommu;
 #[path = "../toy_kernel.rs"]
 mod toy_kernel;
 #[path = "../../trampoline/doctor.rs"]
@@ -37,6 +39,7 @@ const SOUND: &[(&str, usize, Examine)] = &[
     ("toy_hypervisor", 29, shootdown_doctor::examine::<toy_hypervisor::PlatformUnderTest<Sim>>),
     ("toy_guest", 29, shootdown_doctor::examine::<toy_guest::PlatformUnderTest<Sim>>),
     ("toy_coherence", 25, shootdown_doctor::examine::<toy_coherence::PlatformUnderTest<Sim>>),
+    ("toy_iommu", 28, shootdown_doctor::examine::<toy_iommu::PlatformUnderTest<Sim>>),
     ("trampoline", 22, shootdown_doctor::examine::<trampoline::PlatformUnderTest<Sim>>),
     ("own-lifetimes", 27, shootdown_doctor::examine::<own_lifetimes::PlatformUnderTest<Sim>>),
     ("hypercalls", 19, shootdown_doctor::examine::<hypercalls::PlatformUnderTest<Sim>>),
@@ -175,5 +178,5 @@ fn every_check_names_a_line_of_the_contract_that_stands_there() {
         assert!(finding.line > 0, "{}: the contract does not say {:?}", outcome.check, finding.clause);
         begun += 1;
     });
-    assert_eq!(begun, 35);
+    assert_eq!(begun, 38);
 }

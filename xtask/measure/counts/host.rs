@@ -190,7 +190,7 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform
     }
 }
 
-// SAFETY: `flush_remote` is the default.
+// SAFETY: 1. both are the defaults.
 unsafe impl<T, const KEEP: bool, const ANSWER: u8> Wrapped<Watched<T, KEEP, ANSWER>> for Host<T, KEEP, ANSWER>
 where
     T: TagPolicy + 'static,

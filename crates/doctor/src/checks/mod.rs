@@ -3,6 +3,7 @@
 mod check;
 mod hardware;
 mod protocol;
+mod secondary;
 mod single;
 
 use crate::world::PlatformUnderTest;
@@ -13,6 +14,8 @@ pub(crate) use check::Check;
 pub(crate) fn all<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = single::checks();
     checks.extend(hardware::checks());
+    checks.push(secondary::answers());
     checks.extend(protocol::checks());
+    checks.extend(secondary::flushes());
     checks
 }

@@ -40,6 +40,7 @@ const FLUSHES: &[&str] = &[
     "flush-tag",
     "needs-ack",
     "context",
+    "secondary-done",
 ];
 /// The same where it has been seen to work.
 const WORKS: &[&str] = &["handle-ipi", "flush-pages", "flush-tables", "flush-tag", "install-flush", "remote"];

@@ -10,6 +10,7 @@ use shootdown::flush::{FlushRequest, LocalFlush};
 use shootdown::tags::{OnInstall, Tag};
 use shootdown::trace::IrqReason;
 use shootdown_explore::{Memory, sync};
+use std::cell::Cell;
 
 const ONE: &[Memory] = &[Memory::Tso];
 
@@ -253,9 +254,30 @@ fn context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     off("needs_ack", &|| _ = platform.needs_ack(other));
     off("relax", &|| platform.relax(1));
     off("stalled", &|| platform.stalled(other, P::STALL_POLLS));
+    if P::SECONDARY_TLBS {
+        secondary_context(cpu);
+    }
     note("pin, and its end, with interrupts on");
     drop((platform.pin(), platform.pin()));
     assert!(sync::irq_enabled(), "interrupts are off after pin() and its end, and they were on");
+}
+
+/// The same of what secondary TLBs are told and asked.
+fn secondary_context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let platform = cpu.platform();
+    let pages = FlushRequest::pages(cpu.range(0));
+    for request in [pages, pages.tables_freed(), FlushRequest::all()] {
+        for space in [Some(cpu.space(0)), None] {
+            let position = Cell::new(0);
+            let posts = || position.set(platform.invalidate_secondary(space, request));
+            note("invalidate_secondary");
+            cpu.wires().with_interrupts_off(posts);
+            note("secondary_is_done");
+            cpu.wires().with_interrupts_off(|| _ = platform.secondary_is_done(position.get()));
+        }
+    }
+    note("secondary_stalled");
+    cpu.wires().with_interrupts_off(|| platform.secondary_stalled(1, P::STALL_POLLS));
 }
 
 fn send_ipi<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {

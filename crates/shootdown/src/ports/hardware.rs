@@ -87,6 +87,22 @@ pub trait Host: Ports {
     fn vcpu(&self, cpu: u32) -> &Word;
 }
 
+/// An IOMMU that shares page tables, and takes commands from a queue (VT-d: invalidation descriptors; SMMU: `CMD_TLBI_*`).
+/// Commands of one CPU are carried out in the order in which they were posted.
+pub trait Commands: Ports {
+    /// Posts: drop the page that holds `address`, of the tables under this root.
+    fn post_page(&self, root: u64, address: u64, levels: Levels);
+    /// Posts: drop everything of the tables under this root, whatever level it is of.
+    fn post_root(&self, root: u64);
+    /// Posts: drop everything, kernel memory too.
+    fn post_all(&self);
+    /// Posts a command that says when those before it are done (VT-d: a wait descriptor; SMMU: `CMD_SYNC`), rings, and
+    /// returns its place: 1 or more, and higher than of all before it.
+    fn post_wait(&self) -> u64;
+    /// The place of the last such command that was carried out. What the IOMMU did before is over (an acquire load).
+    fn carried_out(&self) -> u64;
+}
+
 /// A hypervisor below that flushes on the processors that a call names (Hyper-V).
 pub trait FlushCalls: Ports {
     /// Makes the call with this control word and input, as `HvCallFlushVirtualAddressSpace` and its relatives take

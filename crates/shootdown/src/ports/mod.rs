@@ -27,5 +27,5 @@ pub mod sync {
 
 pub use deferred::Deferred;
 pub use embedded::{Embedded, PortableCoherence};
-pub use hardware::{Broadcasts, Entries, FlushCalls, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
+pub use hardware::{Broadcasts, Commands, Entries, FlushCalls, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
 pub use portable::Portable;

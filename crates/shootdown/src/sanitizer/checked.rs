@@ -19,8 +19,9 @@ use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 /// [`invalidate_secondary`](Platform::invalidate_secondary) nothing is used then.
 ///
 /// # Safety
-/// Implementers promise of [`flush_remote`](Self::flush_remote) and [`invalidate_secondary`](Self::invalidate_secondary) what
-/// [`Platform`] does of its own.
+/// Implementers promise:
+/// 1. of [`flush_remote`](Self::flush_remote) and [`invalidate_secondary`](Self::invalidate_secondary) what [`Platform`] does
+///    of its own (6 and 7 there).
 pub unsafe trait Wrapped<M: Platform>: Platform {
     /// The embedder's smart pointer to the object in which it keeps the [`AddressSpace`].
     type Handle: SpaceHandle<M>;
@@ -93,8 +94,8 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
     }
 }
 
-// SAFETY: 1. to 5. are the wrapped platform's promises, since each call goes there unchanged; 6. and 7. are those of
-// `Wrapped`.
+// SAFETY: 1. to 5. are the wrapped platform's promises, since each call goes there unchanged; 6. `Wrapped`, 1.; 7. the same of
+// what is posted, and the wrapped platform's own 7. of what is answered.
 unsafe impl<P, V, const CPUS: usize, const PENDING: usize> Platform for Checked<P, V, CPUS, PENDING>
 where
     P: Wrapped<Self>,

@@ -29,7 +29,7 @@
 //! # }
 //! # impl Kernel { fn free_tables(&self, _: u64) {} fn keep(&self, _: TeardownHandle<Machine>) {} }
 //! type Machine = Checked<Kernel, Panics, 4>; // without the sanitizer: `Kernel`
-//! // SAFETY: `flush_remote` is the default.
+//! // SAFETY: 1. both are the defaults.
 //! unsafe impl Wrapped<Machine> for Kernel {
 //!     type Handle = &'static AddressSpace<Machine>;
 //!     unsafe fn free_root(&self, space: &'static AddressSpace<Machine>) { self.free_tables(space.root()) }

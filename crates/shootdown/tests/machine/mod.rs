@@ -15,7 +15,7 @@ use shootdown::tags::{CpuTags, OnInstall, Tag, TagPolicy, TagStorage, TagWord, t
 use shootdown::trace::{Counters, Event, IrqReason};
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown, SpaceId};
 use state::{Frame, OnDefer, State, Unwinding};
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,34 +56,9 @@ impl<T: TagPolicy + 'static, const WORDS: usize> Kind for Plain<T, WORDS> {
     }
 }
 
-/// A device that shares page tables, and its queue.
-#[derive(Default)]
-pub struct Device {
-    /// Root of the space that it shares; it is told of nothing else.
-    pub shares: Cell<Option<u64>>,
-    /// What it was asked to drop, with the IPIs that were pending by then.
-    pub posted: RefCell<Vec<(FlushRequest, usize)>>,
-    /// How far it has worked its queue off.
-    pub done: Cell<u64>,
-    /// The poll of a wait at which it has worked off everything.
-    pub answers_at: Cell<u64>,
-    /// Positions that were reported late, and at which poll.
-    pub late: RefCell<Vec<(u64, u64)>>,
-    /// What happens at the next poll of a wait.
-    pub meanwhile: RefCell<Option<Box<dyn FnOnce()>>>,
-}
-
-impl Device {
-    /// Works off everything that was posted.
-    pub fn work_off(&self) {
-        self.done.set(self.posted.borrow().len() as u64);
-    }
-}
-
 /// The machine.
 pub struct Machine<K: Kind> {
     pub state: &'static State,
-    pub device: Device,
     locals: Vec<CpuLocal>,
     tags: K::Tags,
     engine: OnceCell<&'static Shootdown<Self>>,
@@ -116,7 +91,8 @@ impl Drop for Pinned {
 
 // SAFETY: 1. `on` sets the number; 2. a fixed vector, and each machine's tags have words of their own; 3. one thread; 4. the
 // model does as told, or unwinds; 5. the target of an IPI handles it when a waiter polls, unless a test is about IPIs that are
-// lost; 6. the model drops the tag on all CPUs.
+// lost; 6. the model drops the tag on all CPUs; 7. the device drops what was
+// posted before its queue counts as worked off, unless a test sets how far it is.
 unsafe impl<K: Kind> Platform for Machine<K> {
     type Root = u64;
     type Mask = K::Mask;
@@ -229,17 +205,14 @@ unsafe impl<K: Kind> Platform for Machine<K> {
         self.stalled.borrow_mut().push((cpu.number(), polls));
     }
     fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
-        if space.is_some_and(|space| Some(space.root()) != self.device.shares.get()) {
-            return 0;
-        }
-        let mut posted = self.device.posted.borrow_mut();
-        posted.push((request, self.pending_ipis().len()));
-        posted.len() as u64
+        let root = space.map(AddressSpace::root);
+        self.around(Callback::InvalidateSecondary, || self.state.post(root, request))
     }
     fn secondary_is_done(&self, position: u64) -> bool {
-        self.device.done.get() >= position
+        self.around(Callback::SecondaryIsDone, || self.device.done.get() >= position)
     }
     fn secondary_stalled(&self, position: u64, polls: u64) {
+        self.calls(Callback::SecondaryStalled, When::Before);
         self.device.late.borrow_mut().push((position, polls));
     }
     fn before_offline(&self) {
@@ -281,7 +254,7 @@ impl<K: Kind> Machine<K> {
     pub fn new(state: &'static State, tags: K::Tags) -> Self {
         let locals = (0..state.cpus()).map(|_| CpuLocal::new()).collect();
         let (engine, deferred) = (OnceCell::new(), RefCell::default());
-        Self { state, device: Device::default(), locals, tags, engine, deferred }
+        Self { state, locals, tags, engine, deferred }
     }
 
     pub fn engine(&self) -> &'static Shootdown<Self> {

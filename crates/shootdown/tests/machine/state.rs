@@ -90,6 +90,45 @@ pub struct Log {
     pub targets: BTreeSet<u32>,
 }
 
+/// A device that shares page tables, and its queue.
+#[derive(Default)]
+pub struct Device {
+    /// Root of the space that it shares; it is told of nothing else but kernel memory.
+    pub shares: Cell<Option<u64>>,
+    /// What it was asked to drop, with the IPIs that were pending by then.
+    pub posted: RefCell<Vec<(FlushRequest, usize)>>,
+    /// Of which root that was.
+    roots: RefCell<Vec<u64>>,
+    /// How far it has worked its queue off.
+    pub done: Cell<u64>,
+    /// The poll of a wait at which it has worked off everything.
+    pub answers_at: Cell<u64>,
+    /// Positions that were reported late, and at which poll.
+    pub late: RefCell<Vec<(u64, u64)>>,
+    /// What happens at the next poll of a wait.
+    pub meanwhile: RefCell<Option<Box<dyn FnOnce()>>>,
+    /// Per root and page the state of the page that it holds, where walkers look ahead.
+    tlb: RefCell<BTreeMap<(u64, u64), u64>>,
+}
+
+impl Device {
+    /// Works off everything that was posted.
+    pub fn work_off(&self) {
+        let (posted, roots) = (self.posted.borrow(), self.roots.borrow());
+        for ((request, _), root) in posted.iter().zip(&*roots).skip(self.done.get() as usize) {
+            let stays = |of, page| of != *root || request.range().is_some_and(|range| !holds(range, page));
+            self.tlb.borrow_mut().retain(|&(of, page), _| stays(of, page));
+        }
+        self.done.set(posted.len() as u64);
+    }
+
+    /// Leaves the space that it shares, and holds nothing of it afterwards.
+    pub fn leave(&self) {
+        self.shares.set(None);
+        self.tlb.borrow_mut().clear();
+    }
+}
+
 /// The machine.
 #[derive(Default)]
 pub struct State {
@@ -124,6 +163,8 @@ pub struct State {
     pub preempted: Cell<Option<u32>>,
     /// Whether broadcasts under a tag are left to IPIs.
     pub refuses: Cell<bool>,
+
+    pub device: Device,
 
     bomb: Cell<Option<Bomb>>,
     /// Whether calls of callbacks are counted, and bombs go off.
@@ -377,8 +418,27 @@ impl State {
         (0..self.cpus()).filter(loaded).for_each(|cpu| self.touch(cpu, page));
     }
 
-    /// The page walkers of all CPUs fill what is not there.
+    /// Has the device drop what a flush covers of a root, or of kernel memory, if it shares that.
+    pub fn post(&self, root: Option<u64>, request: FlushRequest) -> u64 {
+        if root.is_some() && root != self.device.shares.get() {
+            return 0;
+        }
+        let mut posted = self.device.posted.borrow_mut();
+        posted.push((request, self.pending_ipis().len()));
+        self.device.roots.borrow_mut().push(root.unwrap_or(KERNEL));
+        posted.len() as u64
+    }
+
+    /// The page walkers of all CPUs, and of the device, fill what is not there.
     fn walk(&self) {
+        if let Some(root) = self.device.shares.get() {
+            if self.freed_roots.borrow().contains(&root) {
+                self.find(format!("the device walks root {root:#x}, which was freed"));
+            }
+            for (root, page) in (0..PAGES).flat_map(|page| [(root, page), (KERNEL, page)]) {
+                self.device.tlb.borrow_mut().entry((root, page)).or_insert(self.state(root, page));
+            }
+        }
         for (number, cpu) in self.hardware.borrow_mut().iter_mut().enumerate() {
             for page in 0..PAGES {
                 if let Some(root) = cpu.root {
@@ -470,6 +530,10 @@ impl Drop for Frame {
             let cpus = self.machine.hardware.borrow();
             if let Some(cpu) = cpus.iter().position(|cpu| self.is_reachable_by(cpu)) {
                 self.machine.find(format!("frame {:x?} goes while CPU {cpu} reaches it", self.which));
+            }
+            let (root, page, state) = self.which;
+            if self.machine.device.tlb.borrow().get(&(root, page)).is_some_and(|&held| held <= state) {
+                self.machine.find(format!("frame {:x?} goes while the device reaches it", self.which));
             }
         });
     }

@@ -33,6 +33,8 @@ pub fn world<K: Kind>() -> &'static Machine<K> {
     state.walks.set(true);
     state.on_defer.set(OnDefer::Finish);
     state.unwinding.set(Unwinding::Recovers);
+    // After a stall.
+    state.device.answers_at.set(K::STALL_POLLS + 1);
     machine::machine(state, Mask::new(state), Brittle(K::policy(state), state))
 }
 
@@ -252,6 +254,9 @@ kinds! {
             let _ = engine.share_tag(space);
         }
     }
+    Devices: PerCpuSlots<2> = |_| PerCpuSlots; {
+        const SECONDARY_TLBS: bool = true;
+    } {}
     Guests: Vmids<'static, Everywhere> =
         |state| Vmids::new(TAGS, storage(CPUS, TAGS), Everywhere(state)).expect("enough"); {} {}
 }

@@ -3,12 +3,13 @@
 #[path = "threads.rs"]
 mod threads;
 
-use super::brittle::{CPUS, Exact, Ipis, Kept, Kind};
+use super::brittle::{CPUS, Devices, Exact, Ipis, Kept, Kind};
 use super::{A, B, TestMachine, short_of_tags, usual};
 use crate::machine::bomb::{Bomb, Callback, When, is_explosion};
 use crate::machine::state::Unwinding;
-use shootdown::flush::FlushRequest;
+use shootdown::flush::{Deferral, FlushRequest, Retired};
 use shootdown::refs::Teardown;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `act`, in which the `nth` call of `callback` unwinds.
@@ -171,6 +172,51 @@ fn a_cpu_between_two_roots_forgets_how_far_the_former_owner_of_a_tag_was() {
     unwinds(&machine, Callback::FlushLocal, 0, || machine.run(1, 4));
     machine.run(1, 4);
     assert_eq!(machine.state.hardware_of(1).tag, 1, "the tag that A had");
+    machine.state.check();
+}
+
+#[test]
+fn cpus_are_told_of_a_deferred_flush_again_where_telling_them_unwinds() {
+    for callback in [Callback::Pin, Callback::IrqSave, Callback::Cpu, Callback::Local] {
+        let machine = TestMachine::<Exact>::new();
+        (0..CPUS).for_each(|cpu| machine.run(cpu, A));
+        let mut queue = ManuallyDrop::new(Retired::new(machine.engine));
+        machine.retire(1, &mut queue, |gather, queue| {
+            assert!(gather.defer_into(queue, Deferral::polls(1)).is_ok());
+        });
+        // Asking whether CPUs are behind looks at their memory too: the call that unwinds is the last.
+        let looks = if callback == Callback::Local { 1 } else { 0 };
+        unwinds(&machine, callback, looks, || _ = queue.reclaim(drop));
+        queue.reclaim(drop);
+        machine.world.poll();
+        assert_eq!(queue.reclaim(drop), 1, "{callback:?}: no CPU was told");
+        machine.state.check();
+    }
+}
+
+#[test]
+fn frames_are_lost_where_a_callback_of_secondary_tlbs_unwinds_in_a_flush_and_kept_where_a_queue_asks() {
+    for callback in [Callback::InvalidateSecondary, Callback::SecondaryIsDone, Callback::SecondaryStalled] {
+        let unmaps: [fn(&TestMachine<Devices>); 2] =
+            [|machine| machine.unmap(1, A, 1), |machine| machine.send_unmap(1, A, 1)];
+        for unmaps in unmaps {
+            let machine = TestMachine::<Devices>::new();
+            (0..CPUS).for_each(|cpu| machine.run(cpu, A));
+            unwinds(&machine, callback, 0, || unmaps(&machine));
+            machine.unmap(0, A, 0);
+            assert_eq!(machine.state.freed.borrow().len(), 1, "{callback:?}");
+            machine.state.check();
+        }
+    }
+    let machine = TestMachine::<Devices>::new();
+    (0..CPUS).for_each(|cpu| machine.run(cpu, A));
+    let mut queue = Retired::new(machine.engine);
+    machine.retire(1, &mut queue, |gather, queue| assert!(gather.send().retire_into(queue).is_ok()));
+    machine.world.poll();
+    unwinds(&machine, Callback::SecondaryIsDone, 0, || _ = queue.reclaim(drop));
+    assert_eq!(queue.reclaim(drop), 0, "the device has not answered");
+    machine.state.device.work_off();
+    assert_eq!(queue.reclaim(drop), 1);
     machine.state.check();
 }
 

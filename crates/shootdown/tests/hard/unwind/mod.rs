@@ -5,11 +5,11 @@ mod brittle;
 mod directed;
 
 use crate::machine::bomb::{Bomb, Callback, When, is_explosion};
-use crate::machine::state::{PAGES, State};
+use crate::machine::state::{Frame, PAGES, State};
 use crate::machine::{Machine, User, page_range};
-use brittle::{Broadcasts, CPUS, Exact, Guests, Ipis, Kept, Kind, Shared, Versions, space, world};
+use brittle::{Broadcasts, CPUS, Devices, Exact, Guests, Ipis, Kept, Kind, Shared, Versions, space, world};
 use shootdown::Shootdown;
-use shootdown::flush::FlushRequest;
+use shootdown::flush::{Deferral, FlushRequest, Gather, Retired};
 use shootdown::refs::Teardown;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -33,6 +33,7 @@ impl<K: Kind> TestMachine<K> {
     fn new() -> Self {
         let world = world::<K>();
         let users = (0..SPACES).map(|number| space(world, 0xa000 + number)).collect();
+        world.state.device.shares.set(K::SECONDARY_TLBS.then_some(0xa000));
         Self {
             world,
             state: world.state,
@@ -78,6 +79,27 @@ impl<K: Kind> TestMachine<K> {
         });
     }
 
+    /// Unmaps a page, and has its frame wait in a queue.
+    fn retire<'m>(
+        &'m self,
+        page: u64,
+        queue: &mut Queue<'m, K>,
+        send: impl FnOnce(Gather<'_, Machine<K>, Frame, 1>, &mut Queue<'m, K>),
+    ) {
+        let users = self.users.borrow();
+        let mut gather = self.engine.gather::<_, 1>(&users[A]);
+        assert!(gather.unmapped(page_range(page), self.state.clear(users[A].root(), page)).is_ok());
+        send(gather, queue);
+    }
+
+    /// Gives back frames whose flush is complete, lets a moment pass, does so again, and waits for the others.
+    fn reclaim(&self, mut queue: Queue<'_, K>) {
+        queue.reclaim(drop);
+        self.world.poll();
+        queue.reclaim(drop);
+        queue.finish_with(drop);
+    }
+
     fn unmap_kernel(&self, cpu: u32) {
         self.state.on(cpu, || {
             let frame = ManuallyDrop::new(self.state.clear_kernel(1));
@@ -90,11 +112,23 @@ impl<K: Kind> TestMachine<K> {
         self.state.on(cpu, || self.engine.trim(&self.users.borrow()[space]));
     }
 
+    /// Takes the last user of a space, which the device leaves before.
+    fn last_user(&self, space: usize) -> User<K> {
+        // The first space is the one that the device shares, if it shares any.
+        if space == A {
+            self.state.device.leave();
+        }
+        self.users.borrow_mut().remove(space)
+    }
+
     fn put(&self, cpu: u32, space: usize) {
-        let user = self.users.borrow_mut().remove(space);
+        let user = self.last_user(space);
         self.state.on(cpu, || user.put().into_iter().for_each(Teardown::finish));
     }
 }
+
+/// Frames behind flushes that nobody waits for.
+type Queue<'m, K> = Retired<'m, Machine<K>, Frame, 4>;
 
 /// What unwinds: what comes before, and the operation, which is CPU 1's.
 struct Operation<K: Kind> {
@@ -206,7 +240,7 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
         })),
         op("put the last user", doomed, |machine| machine.put(1, A)),
         op("drop the last user", doomed, |machine| {
-            let user = machine.users.borrow_mut().remove(A);
+            let user = machine.last_user(A);
             machine.state.on(1, || drop(user));
         }),
         op("end the space that is loaded", usual, |machine| machine.put(1, B)),
@@ -216,6 +250,49 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
             machine.state.on(1, || { assert!(pin.upgrade().is_err()); drop(pin); });
         }),
         op("share or pin a tag", together, |machine| machine.state.on(1, || K::share(machine.engine, &machine.users.borrow()[A]))),
+    ]
+}
+
+/// Operations that do not wait for their flush, and those of several spaces.
+#[rustfmt::skip]
+fn later_operations<K: Kind>() -> Vec<Operation<K>> {
+    let op = |name, before, act| Operation { name, before, act };
+    vec![
+        op("retire, reclaim", together, |machine| machine.state.on(1, || {
+            let mut queue = Retired::new(machine.engine);
+            machine.retire(1, &mut queue, |gather, queue| assert!(gather.send().retire_into(queue).is_ok()));
+            machine.reclaim(queue);
+        })),
+        op("defer, reclaim", together, |machine| machine.state.on(1, || {
+            let mut queue = Retired::new(machine.engine);
+            machine.retire(1, &mut queue, |gather, queue| assert!(gather.defer_into(queue, Deferral::polls(2)).is_ok()));
+            machine.reclaim(queue);
+        })),
+        op("wait for a ticket", together, |machine| machine.state.on(1, || {
+            let mut ticket = machine.engine.send(&machine.users.borrow()[A], FlushRequest::all()).detach();
+            if machine.engine.is_complete(&mut ticket) != Ok(true) {
+                assert_eq!(machine.engine.wait(ticket), Ok(()));
+            }
+        })),
+        op("batch", together, |machine| machine.state.on(1, || {
+            let users = machine.users.borrow();
+            let mut batch = machine.engine.batch::<Frame, 2, 2>();
+            for space in [A, B] {
+                let mut part = batch.gather(&users[space]).expect("two fit");
+                assert!(part.unmapped(page_range(1), machine.state.clear(users[space].root(), 1)).is_ok());
+            }
+            batch.finish();
+        })),
+        op("batch, reclaim", together, |machine| machine.state.on(1, || {
+            let (users, mut queue) = (machine.users.borrow(), Retired::new(machine.engine));
+            let mut batch = machine.engine.batch::<Frame, 2, 2>();
+            for space in [A, B] {
+                let mut part = batch.gather(&users[space]).expect("two fit");
+                assert!(part.unmapped(page_range(1), machine.state.clear(users[space].root(), 1)).is_ok());
+            }
+            assert!(batch.retire_into(&mut queue).is_ok());
+            machine.reclaim(queue);
+        })),
     ]
 }
 
@@ -281,6 +358,7 @@ fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
             end(&machine);
             let new: Vec<_> = (0..2).map(|number| space(machine.world, 0xd000 + number)).collect();
             *machine.users.borrow_mut() = new;
+            machine.state.device.shares.set(K::SECONDARY_TLBS.then_some(0xd000));
         }
     }
     use_all(&machine);
@@ -297,7 +375,7 @@ fn all<K: Kind>(from: usize) -> usize {
     let (mut cases, mut failed) = (0, Vec::new());
     let mut turn = 0;
     let (from, most) = if cfg!(miri) { (from, 1) } else { (0, usize::MAX) };
-    for operation in operations::<K>().iter().skip(from).take(most) {
+    for operation in operations::<K>().iter().chain(&later_operations()).skip(from).take(most) {
         let machine = TestMachine::<K>::new();
         (operation.before)(&machine);
         machine.state.arm(None);
@@ -348,4 +426,5 @@ kinds! {
     #[cfg_attr(miri, ignore = "half a minute; the engine's unsafe code is the same with any tags")]
     any_callback_may_unwind_with_tags_that_are_shared: Shared, 25;
     any_callback_may_unwind_with_vmids: Guests, 21;
+    any_callback_may_unwind_with_secondary_tlbs: Devices, 26;
 }
