@@ -1,4 +1,4 @@
-//! What must be true of a bug's header, whoever wrote it.
+//! What must be true of every bug's header.
 
 use crate::bugs::{Bug, Class, Right, Stage};
 use shootdown_explore::{Memory, Scenario};

@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     title: "CPU hotplug, smp: flush any pending IPI callbacks before CPU offline",
     rules: &[13],
     about: "A call is queued for a CPU that has its interrupts off, on its way off line; it dies with the call \
-            in its queue, and whoever waits for it waits for ever.",
+            in its queue, and its sender waits for ever.",
     ends: "no CPU can go on: CPU 0 waits for cpu1.queue to change from 0x1",
     engine: "hotplug-under-load",
     ..Bug::race(Memory::Tso, Offline::model)
