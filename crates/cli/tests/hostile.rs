@@ -99,7 +99,8 @@ impl Ground {
         command
     }
 
-    /// Runs with `arguments`; whoever reads standard output, or standard error too, has gone. Demands this exit code.
+    /// Runs with `arguments` after the reader of standard output, or of standard error too, has gone. Demands this exit
+    /// code.
     fn closed(&mut self, arguments: &[&str], error_too: bool, expected: i32) {
         let mut command = self.bare(arguments);
         command.stdout(reader_gone()).stderr(Stdio::piped());

@@ -15,7 +15,7 @@ use std::fmt;
 /// called from inside the engine, with locks held and interrupts off: they must return soon, and must not call the machine.
 ///
 /// # Examples
-/// Two virtual CPUs on one thread, told apart by a variable that whoever switches fibers keeps in step:
+/// Two virtual CPUs on one thread, told apart by a variable that the fiber scheduler updates at each switch:
 /// ```
 /// use shootdown_host::shootdown::CpuId;
 /// use shootdown_host::shootdown::flush::{FlushRequest, PageRange, VirtAddr};

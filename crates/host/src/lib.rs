@@ -15,8 +15,8 @@
 //! - [`MachineBuilder`] has hooks for embedders that poll a word of their own, run virtual CPUs as fibers of one thread, or sleep
 //!   in their own way.
 //!
-//! While you write your emulator, [`MachineBuilder::sanitized`] makes a machine that watches itself: whoever gives a frame
-//! back while a virtual CPU may still use it is named, with the flush that was missing.
+//! While you write your emulator, [`MachineBuilder::sanitized`] makes a machine that watches itself. If a virtual CPU
+//! may still use a frame when it is freed, a finding names the caller that freed it and the flush that was missing.
 //!
 //! Do not hold a lock over a flush that a virtual CPU may wait for in guest code, where it does not poll. Gathers send
 //! the flush under the lock and wait outside: [`Gather::send`](shootdown::flush::Gather::send).

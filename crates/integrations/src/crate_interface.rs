@@ -158,8 +158,8 @@ pub trait PlatformIf {
     fn event(event: Event);
 }
 
-/// A platform of which every part but the tags is linked in from whoever implements [`PlatformIf`]. Roots are words, and
-/// masks have room for `64 * WORDS` CPUs.
+/// A platform whose every part but the tags is linked in from the crate that implements [`PlatformIf`]. Roots are
+/// words, and masks have room for `64 * WORDS` CPUs.
 #[derive(Debug)]
 pub struct Linked<T = Untagged, const WORDS: usize = 4> {
     tags: T,
@@ -187,7 +187,7 @@ impl Drop for Pinned {
     }
 }
 
-// SAFETY: 1. to 6. whoever called `Linked::new` promises them for the functions that are linked in.
+// SAFETY: 1. to 6. the caller of `Linked::new` promises them for the functions that are linked in.
 unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, WORDS> {
     type Root = u64;
     type Mask = CpuMask<WORDS>;

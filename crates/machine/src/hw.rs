@@ -126,8 +126,8 @@ operations! {
     pub fn flush_all = 6 FlushAll;
     /// Drops translations on all online CPUs at once, without interrupts.
     pub fn broadcast = 7 Broadcast { whose: Whose, which: Which };
-    /// Drops translations on one CPU, whoever issues it: firmware, a hypervisor or another agent acts there at once. Nothing
-    /// happens on a CPU that is off line.
+    /// Drops translations on one CPU, which may be another one than the caller: firmware, a hypervisor or another agent
+    /// acts there at once. Nothing happens on a CPU that is off line.
     pub fn flush_on = 8 FlushOn { cpu: usize, whose: Whose, which: Which };
     fn flush_guest = 9 FlushGuestPage { guest: usize, everywhere: bool };
     fn synchronise = 10 SyncContext { everywhere: bool };

@@ -1,6 +1,6 @@
-//! Roots in plural. A space may have several: a user root and a kernel root where page tables are isolated, a replica for each
-//! node of memory. And roots may each have an entry of their own for the kernel's table, which whoever changes it must
-//! find in all of them.
+//! Several roots. A space may have more than one: a user root and a kernel root where page tables are isolated, or a
+//! replica for each NUMA node. Each root may also have its own entry for the kernel's table; code that changes this
+//! entry must find it in all of them.
 
 use crate::config::Builder;
 use crate::machine::Machine;

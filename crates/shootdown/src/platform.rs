@@ -239,8 +239,8 @@ pub unsafe trait Platform: Sync + Sized {
         true
     }
     /// Reports that secondary TLBs have not worked off their queue up to `position` for another [`STALL_POLLS`](Self::STALL_POLLS)
-    /// polls; the wait goes on, until [`secondary_is_done`](Self::secondary_is_done) says so: whoever gives a device up resets it
-    /// first. Must return. Called as [`relax`](Self::relax) is.
+    /// polls; the wait goes on until [`secondary_is_done`](Self::secondary_is_done) says so. An embedder that gives a
+    /// device up resets it first. Must return. Called as [`relax`](Self::relax) is.
     fn secondary_stalled(&self, position: u64, polls: u64) {
         let _ = (position, polls);
     }

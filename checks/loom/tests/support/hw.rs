@@ -243,8 +243,8 @@ impl<K: Kind> Hw<K> {
         self.cores[self.me()].parked.store(1, Release);
     }
 
-    /// Takes the interrupts of CPUs that have parked. What they did is seen by whoever acts for them, and so hides the
-    /// engine's own orderings: but only where the CPU had not answered before it parked.
+    /// Takes the interrupts of CPUs that have parked. The CPU that acts for them sees what they did, and this hides the
+    /// engine's own orderings, but only where the parked CPU had not answered before it parked.
     fn act_for_parked(&self) {
         let me = self.me();
         for (other, core) in self.cores.iter().enumerate() {

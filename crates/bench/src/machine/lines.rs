@@ -56,7 +56,7 @@ pub(super) struct Lines {
     counts: Vec<u32>,
     /// Places whose lines were forgotten, to be used again ...
     spare: Vec<u32>,
-    /// ... unless whoever watches takes a place for one line for ever.
+    /// ... unless an observer is attached, which expects a place to stand for one line throughout.
     watched: bool,
     /// CPUs that sleep until a line is written.
     sleepers: NumberMap<u32, Vec<u32>>,

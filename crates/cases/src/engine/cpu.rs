@@ -311,7 +311,7 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     pub fn resolve(&self, number: u64, pin: &StructRef<'_, Sim<S>>) {
         let (space, page) = MISSING;
         sync::note("mmget_not_zero");
-        let user = pin.upgrade().expect("whoever has met the fault has not exited");
+        let user = pin.upgrade().expect("the thread that took the fault has not exited");
         sync::note("map page 1");
         let entry = self.world.machine.tables.leaf(space, page);
         entry.store(frame(space, page) as u64, Ordering::Release);

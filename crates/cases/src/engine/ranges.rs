@@ -119,8 +119,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.gone(space, 0..2, &[]);
     }
 
-    /// Unhooks and gives back the leaf table, and flushes page 1 twice, to no purpose, before any flush is waited for: whoever
-    /// catches up late has missed several, or is overtaken by them while it does.
+    /// Unhooks and gives back the leaf table, and flushes page 1 twice, to no purpose, before any flush is waited for:
+    /// a CPU that catches up late has missed several, or is overtaken by them while it catches up.
     pub fn unmap_table_in_batch(&self, space: usize) {
         sync::note("free the page table");
         let mut gather = self.engine().gather::<Page, 3>(self.space(space));

@@ -49,7 +49,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         }
     }
 
-    /// Frees the leaf table with all that it maps; its entries stay as they are, so that whoever still walks it finds pages.
+    /// Frees the leaf table with all that it maps; its entries stay as they are, so that a CPU that still walks it
+    /// finds pages.
     pub fn free_table_under_walkers(&self, space: usize) {
         let pending = self.unhook(space).send();
         pending.finish_with(|page| self.free_under_walkers(page));

@@ -37,9 +37,10 @@ pub(crate) enum Pending {
     Untold,
     /// By a count, raised before the entry changes and lowered after the flush.
     Count,
-    /// By a flag, set with the entry, cleared by whoever flushes on account of it.
+    /// By a flag: set when the entry changes, cleared by the CPU that flushes because of it.
     Flag,
-    /// By a number of the latest change; whoever flushes on account of it notes the number that it saw before.
+    /// By a number of the latest change. A CPU that flushes because of it records the number that it saw before the
+    /// flush.
     Generation,
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum First {
 /// What the handler does that finds its virtual CPU in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InKernel {
-    /// Nothing: whoever is in the kernel will look on its way out.
+    /// Nothing: a CPU that is in the kernel will look on its way out.
     Returns,
     /// It looks for requests.
     Looks,

@@ -28,7 +28,7 @@ thread_local! {
     static RUNS: Cell<Option<OnStack>> = const { Cell::new(None) };
 }
 
-/// The name of what is explored: the case, in the words of whoever runs it.
+/// The name of what is explored: the case, as its runner calls it.
 static NAME: AtomicPtr<&'static str> = AtomicPtr::new(std::ptr::null_mut());
 /// How many [`Named`] there are: threads of tests end theirs in any order, and the last leaves no name behind.
 static NAMES: AtomicUsize = AtomicUsize::new(0);
@@ -154,7 +154,7 @@ fn tell(what: &str, remedy: &str) -> ! {
     unsafe { libc::_exit(1) }
 }
 
-/// Leaves the signal to whoever handled it before: what raised it happens again.
+/// Restores the handler that was installed before. The fault happens again, and that handler takes it.
 fn restore(signal: libc::c_int) {
     let index = SIGNALS.iter().position(|&known| known == signal);
     if let Some(before) = BEFORE.get().zip(index).map(|(before, index)| &before[index]) {

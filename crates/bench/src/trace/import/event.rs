@@ -135,7 +135,7 @@ static ALL: LazyLock<[Known; 10]> = LazyLock::new(|| {
     })
 });
 
-/// What begins an event that matters, whoever printed it.
+/// What begins an event that matters, in the format of any tracer.
 static BEGINS: LazyLock<Regex> = LazyLock::new(|| {
     let (names, calls) = names();
     pattern(&format!(r"^(?:(?:[^:]*:)?(?:{names}):|sys_(?:{calls})\()"))
@@ -188,12 +188,12 @@ impl Known {
         })
     }
 
-    /// Whether `body` begins with an event that matters, whoever printed it and however.
+    /// Whether `body` begins with an event that matters, in any tracer's format.
     pub fn begins(body: &[u8]) -> bool {
         BEGINS.is_match(body)
     }
 
-    /// Whether an event that matters is named anywhere in `text`, whoever printed it.
+    /// Whether an event that matters is named anywhere in `text`, in any tracer's format.
     pub fn is_mentioned(text: &[u8]) -> bool {
         MENTIONED.is_match(text)
     }

@@ -23,11 +23,12 @@
 //! raises the interrupt
 //! ```
 //!
-//! So there fences are kept in a list, as stores are, and one may go before others that have run. Then what came
-//! after those must not have overlooked what is known at the new one (`limits`), and whoever knows of them knows that, too.
-//! It may go there only if one of those that it passes led to it (`causes`), or to another fence that has gone before it: with
-//! neither, the passed fences and all that they led to can run after it just as well, in the same order, and that execution turns round
-//! fewer fences. For what they led to knows of them, and so contains no fence but them and nothing that the new one needs.
+//! So there fences are kept in a list, as stores are, and one may go before others that have run. Then what came after
+//! those must not have overlooked what is known at the new one (`limits`), and a thread that knows of them knows that,
+//! too. It may go there only if one of those that it passes led to it (`causes`), or to another fence that has gone
+//! before it: with neither, the passed fences and all that they led to can run after it just as well, in the same
+//! order, and that execution turns round fewer fences. For what they led to knows of them, and so contains no fence but
+//! them and nothing that the new one needs.
 
 use crate::machine::weak::messages::{ACQUIRE, CURRENT, FREE, Message, NOBODY, RELEASE, Weak, join};
 
