@@ -15,8 +15,8 @@ pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs"
 
 /// Examines a platform; `seen` is told when a check begins, and when it has ended.
 ///
-/// Each check runs on a machine of its own, through every execution. A check that rests on something that was found wrong
-/// is left out, so that one mistake is reported once.
+/// Each check runs on a machine of its own, through every execution. A check that rests on something that was found
+/// wrong is left out, so that one mistake is reported once.
 pub fn examine_with<P: PlatformUnderTest>(mut seen: impl FnMut(Event)) -> Report {
     let mut report = Report::default();
     for check in checks::all::<P>() {
@@ -29,8 +29,8 @@ pub fn examine_with<P: PlatformUnderTest>(mut seen: impl FnMut(Event)) -> Report
     report
 }
 
-/// Examines a platform and prints each [`Event`] as a line of JSON: the whole of the program that `shootdown doctor` builds
-/// around a platform.
+/// Examines a platform and prints each [`Event`] as a line of JSON: the whole of the program that `shootdown doctor`
+/// builds around a platform.
 pub fn print_events<P: PlatformUnderTest>() {
     // What code under check says when it panics is in the report.
     std::panic::set_hook(Box::new(|_| {}));

@@ -469,8 +469,8 @@ const ALL_PROCESSORS: u64 = 1;
 const ALL_SPACES: u64 = 2;
 
 impl FlushCalls for Sim {
-    /// Flushes on the processors of the mask, in the third word of the input; the ranges follow it. The hypervisor may answer before it
-    /// has begun, once a call.
+    /// Flushes on the processors of the mask, in the third word of the input; the ranges follow it. The hypervisor may
+    /// answer before it has begun, once a call.
     #[track_caller]
     fn flush_call(&self, control: u64, input: &[u64]) -> u64 {
         assert!(
@@ -506,7 +506,8 @@ impl FlushCalls for Sim {
 }
 
 impl Sim {
-    /// Flushes ranges on a CPU, each an address with the number of further pages in its low bits; none stands for everything.
+    /// Flushes ranges on a CPU, each an address with the number of further pages in its low bits; none stands for
+    /// everything.
     #[track_caller]
     fn flush_ranges(self, cpu: usize, whose: Whose, ranges: &[u64]) {
         if ranges.is_empty() {

@@ -279,8 +279,8 @@ fn perform<S: Scenario>(world: &Mutex<World<'_, S>>, options: &Options<'_>, move
     trace::perform(&Mutex::new(world), &exact, moves).ok()
 }
 
-/// Looks for the same findings without reduction, so that their paths have the fewest moves; where one is wanted, one of the
-/// same kind will do.
+/// Looks for the same findings without reduction, so that their paths have the fewest moves; where one is wanted, one
+/// of the same kind will do.
 fn shorten<S: Scenario>(
     world: &Mutex<World<'_, S>>,
     options: &Options<'_>,

@@ -68,11 +68,11 @@ pub struct Options<'a> {
     pub lenient_above: u64,
     /// Collect the reached local and final states (for comparing runs). Such a run does not end at the first finding.
     pub collect: bool,
-    /// Go on after a finding, and list each one once, with a trace of its own ([`crate::Report::findings`]). An execution ends
-    /// with its first finding; livelocks are looked for where nothing else is found.
+    /// Go on after a finding, and list each one once, with a trace of its own ([`crate::Report::findings`]). An
+    /// execution ends with its first finding; livelocks are looked for where nothing else is found.
     pub all_findings: bool,
-    /// Visit only executions in which CPUs take turns at most so often: a context is what one CPU does, its store buffer and
-    /// its handlers included, until another one moves. Nothing is proved by it.
+    /// Visit only executions in which CPUs take turns at most so often: a context is what one CPU does, its store
+    /// buffer and its handlers included, until another one moves. Nothing is proved by it.
     pub contexts: Option<u16>,
     /// Make so many executions at random instead of visiting all. Nothing is proved by it.
     pub random: Option<Sampling>,
@@ -131,7 +131,7 @@ pub struct Progress {
     pub depth: u32,
     /// Which round (footprints are learned in the first ones).
     pub round: u32,
-    /// Roughly how many states are still to be expanded in this round, where levels get smaller or an earlier round was as
-    /// large; of a random search, how many executions are still to be made.
+    /// Roughly how many states are still to be expanded in this round, where levels get smaller or an earlier round was
+    /// as large; of a random search, how many executions are still to be made.
     pub left: Option<u64>,
 }

@@ -11,8 +11,9 @@ use std::fmt;
 
 /// What a machine is to have, and what the embedder does in its own way.
 ///
-/// Where each virtual CPU is a thread that polls by [`Guest::poll`](crate::Guest::poll), none of the hooks is needed. Hooks are
-/// called from inside the engine, with locks held and interrupts off: they must return soon, and must not call the machine.
+/// Where each virtual CPU is a thread that polls by [`Guest::poll`](crate::Guest::poll), none of the hooks is needed.
+/// Hooks are called from inside the engine, with locks held and interrupts off: they must return soon, and must not
+/// call the machine.
 ///
 /// # Examples
 /// Two virtual CPUs on one thread, told apart by a variable that the fiber scheduler updates at each switch:
@@ -64,34 +65,35 @@ impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
     /// thread, as fibers which the embedder switches. `None` means that none does, and stands for the thread's
     /// [helper](crate::Machine::helper), if it is one.
     ///
-    /// The callback is asked in each call of the engine. Methods of a [`VirtualCpu`](crate::VirtualCpu) are that CPU's whatever it answers, and
-    /// [`run`](crate::VirtualCpu::run) compares. A fiber yields inside [`Guest::pause`](crate::Guest::pause), so that no flush waits
-    /// for it while others run; one that yields elsewhere in guest code needs [`relax`](Self::relax), by which a wait lets it
-    /// run.
+    /// The callback is asked in each call of the engine. Methods of a [`VirtualCpu`](crate::VirtualCpu) are that CPU's
+    /// whatever it answers, and [`run`](crate::VirtualCpu::run) compares. A fiber yields inside
+    /// [`Guest::pause`](crate::Guest::pause), so that no flush waits for it while others run; one that yields elsewhere
+    /// in guest code needs [`relax`](Self::relax), by which a wait lets it run.
     #[must_use]
     pub fn identity(mut self, callback: impl Fn() -> Option<CpuId> + Send + Sync + 'static) -> Self {
         self.hooks.identity = Some(Box::new(callback));
         self
     }
 
-    /// Borrows a word of the embedder's for each virtual CPU, for its translated code to poll: see [`PollWord`]. Called once
-    /// for each when the machine is made.
+    /// Borrows a word of the embedder's for each virtual CPU, for its translated code to poll: see [`PollWord`]. Called
+    /// once for each when the machine is made.
     #[must_use]
     pub fn poll_words(mut self, lend: impl Fn(CpuId) -> PollWord + 'static) -> Self {
         self.poll_words = Some(Box::new(lend));
         self
     }
 
-    /// Has `callback` called when the attention of a virtual CPU is wanted, after its poll word is set: to send the signal, write
-    /// the eventfd or notify the condition variable that ends its sleep. A thread that is parked is woken in any case.
+    /// Has `callback` called when the attention of a virtual CPU is wanted, after its poll word is set: to send the
+    /// signal, write the eventfd or notify the condition variable that ends its sleep. A thread that is parked is woken
+    /// in any case.
     #[must_use]
     pub fn wake(mut self, callback: impl Fn(CpuId) + Send + Sync + 'static) -> Self {
         self.hooks.wake = Some(Box::new(callback));
         self
     }
 
-    /// Has `callback` called between two looks of a wait, with their number, in place of a call that yields the thread. It may
-    /// run another fiber, which calls the machine as its own virtual CPU.
+    /// Has `callback` called between two looks of a wait, with their number, in place of a call that yields the thread.
+    /// It may run another fiber, which calls the machine as its own virtual CPU.
     #[must_use]
     pub fn relax(mut self, callback: impl Fn(u64) + Send + Sync + 'static) -> Self {
         self.hooks.relax = Some(Box::new(callback));
@@ -106,15 +108,16 @@ impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
     }
 
     /// Has `callback` called with the root of each space whose last user reference was dropped instead of
-    /// [`put`](shootdown::refs::UserRef::put): somebody must call [`Machine::late_teardowns`](crate::Machine::late_teardowns), and may be woken now.
+    /// [`put`](shootdown::refs::UserRef::put): somebody must call
+    /// [`Machine::late_teardowns`](crate::Machine::late_teardowns), and may be woken now.
     #[must_use]
     pub fn deferred(mut self, callback: impl Fn(R) + Send + Sync + 'static) -> Self {
         self.hooks.deferred = Some(Box::new(callback));
         self
     }
 
-    /// Has `callback` called with the root of each space that is retired: no reference is left and no CPU has it loaded, so
-    /// that its tables can go. Called once a space.
+    /// Has `callback` called with the root of each space that is retired: no reference is left and no CPU has it
+    /// loaded, so that its tables can go. Called once a space.
     #[must_use]
     pub fn root_freed(mut self, callback: impl Fn(R) + Send + Sync + 'static) -> Self {
         self.hooks.root_freed = Some(Box::new(callback));

@@ -32,8 +32,9 @@ impl Fence {
         Self { range: Some(range), asid: None }
     }
 
-    /// The leaves that have one of `size` bytes from `start`, as SBI's remote fences say it: 0 and 0, and a size of all ones,
-    /// mean everything. Whatever a guest writes there has a meaning; a range that does not fit becomes everything.
+    /// The leaves that have one of `size` bytes from `start`, as SBI's remote fences say it: 0 and 0, and a size of all
+    /// ones, mean everything. Whatever a guest writes there has a meaning; a range that does not fit becomes
+    /// everything.
     pub fn bytes(start: u64, size: u64) -> Self {
         let first = start & !0xfff;
         let pages = size.checked_add(start & 0xfff).map(|bytes| bytes.div_ceil(4096));

@@ -16,8 +16,8 @@ const MOST: usize = 8;
 ///   full fence                   full fence
 ///   reads in_guest               reads asked
 /// ```
-/// So the sender sees the target in guest code and waits for it, or the target sees the fence before it uses a translation,
-/// or both.
+/// So the sender sees the target in guest code and waits for it, or the target sees the fence before it uses a
+/// translation, or both.
 #[derive(Debug, Default)]
 pub(crate) struct FenceBox {
     asked: AtomicU64,

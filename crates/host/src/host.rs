@@ -19,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 /// The platform of a hosted machine: its CPUs are threads of this process, its TLBs are tables of theirs.
 ///
 /// No interrupt ever comes by itself. An IPI is a flag that a virtual CPU polls between guest instructions
-/// ([`Guest::poll`](crate::Guest::poll)) and whenever the engine waits, so all of the engine runs as if with interrupts off,
-/// and nothing preempts it.
+/// ([`Guest::poll`](crate::Guest::poll)) and whenever the engine waits, so all of the engine runs as if with interrupts
+/// off, and nothing preempts it.
 pub struct Host<R: Copy + Send + Sync + 'static> {
     pub(crate) number: u64,
     pub(crate) cpus: Box<[HostCpu]>,

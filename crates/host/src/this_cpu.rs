@@ -1,5 +1,5 @@
-//! Which CPUs the calling thread is. All of it is thread-local, which is why none of it needs a lock or an atomic: whatever an
-//! identity callback answers, a thread reaches the memory of its own CPUs alone.
+//! Which CPUs the calling thread is. All of it is thread-local, which is why none of it needs a lock or an atomic:
+//! whatever an identity callback answers, a thread reaches the memory of its own CPUs alone.
 
 use crate::fence::Fence;
 use crate::tlb::Tlb;
@@ -78,8 +78,8 @@ pub(crate) fn find(machine: u64, identity: Option<&Identity>) -> Result<Here, No
     })
 }
 
-/// The CPU that stands in the way of making this thread another one: any, or, where an identity callback tells CPUs apart, one
-/// of another machine, or a second helper.
+/// The CPU that stands in the way of making this thread another one: any, or, where an identity callback tells CPUs
+/// apart, one of another machine, or a second helper.
 pub(crate) fn in_the_way(machine: u64, shares: bool, helper: bool) -> Option<CpuId> {
     let blocks = |seat: &&Rc<ThisCpu>| !shares || seat.machine != machine || (helper && seat.tlb.is_none());
     THREAD.with(|thread| thread.seats.borrow().iter().find(blocks).map(|seat| seat.cpu))

@@ -58,16 +58,18 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         self.machine().platform().local(self.id()).counters()
     }
 
-    /// Runs guest code in `space`: `body` looks up and fills translations, and [polls](Guest::poll) between instructions.
+    /// Runs guest code in `space`: `body` looks up and fills translations, and [polls](Guest::poll) between
+    /// instructions.
     ///
-    /// On the way in the CPU drops what was flushed while it was outside. On the way out, by a panic too, it stops being
-    /// waited for, and keeps its translations for the next time.
+    /// On the way in the CPU drops what was flushed while it was outside. On the way out, by a panic too, it stops
+    /// being waited for, and keeps its translations for the next time.
     ///
     /// # Panics
-    /// - `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`, `borrow`,
-    ///   `with_temporary_space`, `offline_cpu`. The guest would go on with translations that no flush reaches.
-    /// - The [identity callback](crate::MachineBuilder::identity) names another CPU: calls of the engine in `body` would be
-    ///   that one's.
+    /// - `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`,
+    ///   `borrow`, `with_temporary_space`, `offline_cpu`. The guest would go on with translations that no flush
+    ///   reaches.
+    /// - The [identity callback](crate::MachineBuilder::identity) names another CPU: calls of the engine in `body`
+    ///   would be that one's.
     pub fn run<A>(&mut self, space: &UserRef<'_, P>, body: impl FnOnce(&mut Guest<'_, 'm, P, T>) -> A) -> A {
         self.must_be_named();
         let inside = Inside { cpu: self };
@@ -77,8 +79,8 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
 
     /// Runs `body` with no space loaded, for as long as it takes: not even the end of a space waits for this CPU.
     ///
-    /// Between two [`run`](Self::run)s flushes pass this CPU over anyway; only the end of the space that it ran last would
-    /// wait for it, until it polls, waits or enters guest code.
+    /// Between two [`run`](Self::run)s flushes pass this CPU over anyway; only the end of the space that it ran last
+    /// would wait for it, until it polls, waits or enters guest code.
     pub fn away<A>(&mut self, body: impl FnOnce() -> A) -> A {
         let acting = self.acting();
         self.machine().enter_lazy();
@@ -88,8 +90,8 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     }
 
     /// Waits outside guest code, handling IPIs, until somebody [wants the CPU out](Machine::call_out) or `at_most` has
-    /// passed (a guest's "wait for interrupt"). Says whether it was called. The whole thread waits, and with it all that
-    /// it is: fibers [poll](Self::poll).
+    /// passed (a guest's "wait for interrupt"). Says whether it was called. The whole thread waits, and with it all
+    /// that it is: fibers [poll](Self::poll).
     pub fn wait(&mut self, at_most: Duration) -> bool {
         let begin = Instant::now();
         loop {
@@ -103,8 +105,9 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         }
     }
 
-    /// Handles IPIs outside guest code, and says whether somebody [wants the CPU out](Machine::call_out): what a sleep of the
-    /// embedder's own does before it sleeps, and once more when [`wake`](crate::MachineBuilder::wake) has ended it.
+    /// Handles IPIs outside guest code, and says whether somebody [wants the CPU out](Machine::call_out): what a sleep
+    /// of the embedder's own does before it sleeps, and once more when [`wake`](crate::MachineBuilder::wake) has ended
+    /// it.
     ///
     /// # Examples
     /// ```
@@ -231,8 +234,8 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
         self.space.root()
     }
 
-    /// Handles the IPI, if one is pending. Call it between guest instructions, every few dozen: flushes by others wait for
-    /// it. One relaxed load where nobody has called.
+    /// Handles the IPI, if one is pending. Call it between guest instructions, every few dozen: flushes by others wait
+    /// for it. One relaxed load where nobody has called.
     #[inline]
     pub fn poll(&mut self) -> Poll {
         if self.cpu.machine().host().at(self.id()).ipi_flag.is_raised() {
@@ -241,8 +244,8 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
         Poll::Continue
     }
 
-    /// Leaves guest code for as long as `body` takes: a fiber yields in it, or a system call blocks. Nobody waits for this CPU
-    /// meanwhile. Translations that were looked up before must be looked up again.
+    /// Leaves guest code for as long as `body` takes: a fiber yields in it, or a system call blocks. Nobody waits for
+    /// this CPU meanwhile. Translations that were looked up before must be looked up again.
     ///
     /// # Examples
     /// ```
@@ -273,8 +276,8 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
         body()
     }
 
-    /// The TLB, to look translations up and fill them in. Drop it before the next poll; what was looked up is good until
-    /// then.
+    /// The TLB, to look translations up and fill them in. Drop it before the next poll; what was looked up is good
+    /// until then.
     ///
     /// # Panics
     /// It is borrowed already.
@@ -285,9 +288,9 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
 }
 
 impl<P: Hosted, V: Copy + 'static> Guest<'_, '_, P, SoftTlb<V>> {
-    /// Translates `address`: from the TLB, or by `walk`, whose answer the TLB keeps. `walk` gets the root and reads page
-    /// tables as they are now; it must not poll. It answers how large the leaf is that it came to, as well. The answer is good
-    /// until the next poll.
+    /// Translates `address`: from the TLB, or by `walk`, whose answer the TLB keeps. `walk` gets the root and reads
+    /// page tables as they are now; it must not poll. It answers how large the leaf is that it came to, as well. The
+    /// answer is good until the next poll.
     #[inline]
     pub fn translate(
         &mut self,

@@ -1,8 +1,9 @@
 //! A platform that is provided at link time, by [`::crate_interface`], as ArceOS and its family provide
 //! theirs.
 //!
-//! The crate that manages memory uses [`Linked`] and knows nothing of the hardware. The crate with the hardware implements
-//! [`PlatformIf`] and knows nothing of memory management. Neither depends on the other. Here both are modules:
+//! The crate that manages memory uses [`Linked`] and knows nothing of the hardware. The crate with the hardware
+//! implements [`PlatformIf`] and knows nothing of memory management. Neither depends on the other. Here both are
+//! modules:
 //!
 //! ```
 //! /// The crate that manages memory.
@@ -78,8 +79,8 @@
 //! }
 //! ```
 //!
-//! Where nothing implements it, the linker names `__Shootdown_PlatformIf_cpu` and the others; where two do, it names them
-//! as duplicates. An implementation that leaves a function out does not compile.
+//! Where nothing implements it, the linker names `__Shootdown_PlatformIf_cpu` and the others; where two do, it names
+//! them as duplicates. An implementation that leaves a function out does not compile.
 //!
 //! Spaces are held by [`Handle`], which counts the kernel's own object (an `Arc`, by its pointer) through `retain` and
 //! `release`.
@@ -96,11 +97,11 @@ use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 /// What the crate with the hardware provides, by
-/// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that name,
-/// which says what it must do; what is said here is what differs.
+/// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that
+/// name, which says what it must do; what is said here is what differs.
 ///
-/// Constants and what rests on them are not linked in: virtual CPUs that flush on entry, user mode, secondary TLBs. A machine with those
-/// implements [`Platform`] itself.
+/// Constants and what rests on them are not linked in: virtual CPUs that flush on entry, user mode, secondary TLBs. A
+/// machine with those implements [`Platform`] itself.
 ///
 /// An `object` is the kernel's own object around a space, as one word: the pointer of an `Arc`, say.
 ///

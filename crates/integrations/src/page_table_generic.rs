@@ -1,10 +1,10 @@
 //! Page tables of [`page-table-generic`](::page_table_generic), the axplat family's: changes go through a gather.
 //!
-//! A table of `page-table-generic` flushes at each change, by `TableMeta::flush`: the CPU that runs it. It can also hand its
-//! empty tables out (`unmap_page_deferred`), for a caller that knows when no CPU walks them any more, as a gather of the engine does.
-//! [`SharedPageTable`] is the same table without the flush; pages are unmapped and protected through a gather, which flushes
-//! every CPU that may hold the old entries before it lets go of frames and tables. There is no way to change the table past
-//! the gather.
+//! A table of `page-table-generic` flushes at each change, by `TableMeta::flush`: the CPU that runs it. It can also
+//! hand its empty tables out (`unmap_page_deferred`), for a caller that knows when no CPU walks them any more, as a
+//! gather of the engine does. [`SharedPageTable`] is the same table without the flush; pages are unmapped and protected
+//! through a gather, which flushes every CPU that may hold the old entries before it lets go of frames and tables.
+//! There is no way to change the table past the gather.
 //!
 //! ```
 //! use page_table_generic::{FrameAllocator, PhysAddr, TableMeta, VirtAddr};
@@ -28,7 +28,8 @@
 //! ```
 //!
 //! A mapped page is not mapped to another frame in one step: Arm allows it in no order but unmap, flush, map
-//! (break-before-make), and that is what `unmap`, `finish` and `map` do. It needs Rust 1.88, as `page-table-generic` does.
+//! (break-before-make), and that is what `unmap`, `finish` and `map` do. It needs Rust 1.88, as `page-table-generic`
+//! does.
 
 use ::page_table_generic::{
     DeferredPageTableFrames, FrameAllocator, MapConfig, PageTable, PagingError, PhysAddr, PteConfigOf,
@@ -60,7 +61,8 @@ impl<M: TableMeta> TableMeta for Unflushed<M> {
 /// A page table that is changed through a gather alone, so that no change is left without its flush.
 ///
 /// `M` is the metadata that the table would have by itself, and `A` what gives frames to tables. Dropping it gives its
-/// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root loaded.
+/// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root
+/// loaded.
 ///
 /// The methods by which a change would be flushed nowhere it does not have:
 ///
@@ -160,8 +162,8 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
         self.table.query(address)
     }
 
-    /// Maps what is not mapped. No CPU holds a translation of it, so nothing is flushed, whatever the request says of that;
-    /// a CPU that remembers that there was none (as RISC-V allows) faults once, and finds it when it looks again.
+    /// Maps what is not mapped. No CPU holds a translation of it, so nothing is flushed, whatever the request says of
+    /// that; a CPU that remembers that there was none (as RISC-V allows) faults once, and finds it when it looks again.
     ///
     /// # Errors
     /// [`GatherError::Paging`].
@@ -169,8 +171,8 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
         self.table.map(request).map_err(GatherError::Paging)
     }
 
-    /// Unmaps the page at `address` and keeps its frame, as `own` makes it one, until no CPU can reach it; so are the tables
-    /// kept that become empty.
+    /// Unmaps the page at `address` and keeps its frame, as `own` makes it one, until no CPU can reach it; so are the
+    /// tables kept that become empty.
     ///
     /// # Errors
     /// [`GatherError`]; then nothing was changed.

@@ -1,9 +1,9 @@
 //! Page tables of [`::page_table_multiarch`], ArceOS's: changes go through a gather.
 //!
-//! A cursor of `page_table_multiarch` flushes when it is dropped, by `PagingMetaData::flush_tlb`: the CPU that runs it, and
-//! on most architectures no other. [`SharedPageTable`] is the same table without that flush and without the cursor; pages are
-//! unmapped and protected through a gather of the engine, which flushes every CPU that may hold the old entries before it
-//! lets go of the frames. There is no way to change the table past the gather.
+//! A cursor of `page_table_multiarch` flushes when it is dropped, by `PagingMetaData::flush_tlb`: the CPU that runs it,
+//! and on most architectures no other. [`SharedPageTable`] is the same table without that flush and without the cursor;
+//! pages are unmapped and protected through a gather of the engine, which flushes every CPU that may hold the old
+//! entries before it lets go of the frames. There is no way to change the table past the gather.
 //!
 //! ```
 //! use page_table_multiarch::{GenericPTE, PageSize, PagingHandler, PagingMetaData};
@@ -65,9 +65,9 @@ impl<M: PagingMetaData> PagingMetaData for Unflushed<M> {
 
 /// A page table that is changed through a gather alone, so that no change is left without its flush.
 ///
-/// `M` is the metadata that the table would have by itself (`Sv39MetaData`, `X64PagingMetaData`, ...). Dropping it gives its
-/// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root
-/// loaded.
+/// `M` is the metadata that the table would have by itself (`Sv39MetaData`, `X64PagingMetaData`, ...). Dropping it
+/// gives its tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU
+/// has the root loaded.
 ///
 /// A cursor of its own, by which a change would be flushed nowhere, it does not have:
 ///
@@ -134,8 +134,8 @@ impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H
         self.table.query(address)
     }
 
-    /// Maps a page where nothing is mapped. No CPU holds a translation of it, so nothing is flushed; a CPU that remembers
-    /// that there was none (as RISC-V allows) faults once, and finds it when it looks again.
+    /// Maps a page where nothing is mapped. No CPU holds a translation of it, so nothing is flushed; a CPU that
+    /// remembers that there was none (as RISC-V allows) faults once, and finds it when it looks again.
     ///
     /// # Errors
     /// [`GatherError::Paging`].

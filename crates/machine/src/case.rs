@@ -35,8 +35,8 @@ pub struct Case {
     pub replay: ReplayFn,
     /// Says what speaks against a report of it under a memory model, though its verdict is the expected one.
     pub objections: Objections,
-    /// Names lines of its own file that could make a step and that neither this protocol nor another of its bug reaches, after a
-    /// report of it: `FILE:LINE`. Once for all protocols of a bug, with the mended one.
+    /// Names lines of its own file that could make a step and that neither this protocol nor another of its bug
+    /// reaches, after a report of it: `FILE:LINE`. Once for all protocols of a bug, with the mended one.
     pub unreached: Unreached,
 }
 
@@ -95,9 +95,9 @@ pub trait Program: Debug + Send + Sync + 'static {
         0
     }
 
-    /// Whether interrupts may overtake stores, as [`Scenario::interrupts`] has it. What kernels call to send an IPI orders the
-    /// stores before it (Linux: `dsb ishst` for GICv3, a fence for x2APIC, `fence w, o` for riscv64), so by default they do not. A
-    /// case about one that does not order says so.
+    /// Whether interrupts may overtake stores, as [`Scenario::interrupts`] has it. What kernels call to send an IPI
+    /// orders the stores before it (Linux: `dsb ishst` for GICv3, a fence for x2APIC, `fence w, o` for riscv64), so by
+    /// default they do not. A case about one that does not order says so.
     fn interrupts(&self) -> Interrupts {
         Interrupts::Follow
     }

@@ -29,7 +29,8 @@ pub struct Acknowledged<'a> {
     pub caught: &'a [&'a Word],
 }
 
-/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the oracle. A clone is the same machine.
+/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the oracle. A clone is the same
+/// machine.
 #[derive(Clone, Debug)]
 pub struct Machine(Arc<Hardware>);
 
@@ -165,8 +166,8 @@ impl Machine {
         Op::decode(op).is_some_and(Op::is_flush)
     }
 
-    /// Returns whether operation `op` is a barrier between accesses and hardware, or has CPUs fetch their code anew, and nothing
-    /// else.
+    /// Returns whether operation `op` is a barrier between accesses and hardware, or has CPUs fetch their code anew,
+    /// and nothing else.
     pub fn is_barrier(op: u64) -> bool {
         matches!(Op::decode(op), Some(Op::Dsb | Op::SyncContext { .. }))
     }
@@ -178,16 +179,16 @@ impl Machine {
         })
     }
 
-    /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be checked: a
-    /// CPU that has a space's root loaded without its bit in memory breaks it. To be called from
-    /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of other
-    /// objects before.
+    /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be
+    /// checked: a CPU that has a space's root loaded without its bit in memory breaks it. To be called from
+    /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of
+    /// other objects before.
     pub fn register(&self, registry: &mut Registry, masks: &[MaskWord<'_>]) {
         self.register_acknowledged(registry, masks, None);
     }
 
-    /// The same, with the words that say how far CPUs have flushed kernel memory: a CPU that comes on line is then judged by
-    /// what it acknowledges before it has flushed (SD-6).
+    /// The same, with the words that say how far CPUs have flushed kernel memory: a CPU that comes on line is then
+    /// judged by what it acknowledges before it has flushed (SD-6).
     pub fn register_acknowledged(
         &self,
         registry: &mut Registry,

@@ -26,8 +26,8 @@ pub struct Shootdown<P: Platform> {
     pub(crate) identity: Identity,
     /// Identities that CPUs have taken, in blocks.
     ids_taken: Word,
-    /// No ticket of a space waits for a later generation. New spaces begin above it: what a CPU says of a space at the same
-    /// address then answers a ticket of one that is gone.
+    /// No ticket of a space waits for a later generation. New spaces begin above it: what a CPU says of a space at the
+    /// same address then answers a ticket of one that is gone.
     pub(crate) last_ticket: OwnLine,
     online: P::Mask,
     pub(crate) kernel: FlushHistory,
@@ -141,8 +141,8 @@ impl<P: Platform> Shootdown<P> {
         ))
     }
 
-    /// Takes an identity from this CPU's block, so that CPUs that make spaces share no line but once a block. Identities are
-    /// compared for being the same and nothing else (SD-12).
+    /// Takes an identity from this CPU's block, so that CPUs that make spaces share no line but once a block.
+    /// Identities are compared for being the same and nothing else (SD-12).
     fn new_id(&self) -> SpaceId {
         let this_cpu = ThisCpu::enter(self, IrqReason::Create);
         let last = &this_cpu.local.own.last_id;
@@ -297,9 +297,9 @@ impl<P: Platform> Shootdown<P> {
         Ok(())
     }
 
-    /// Takes the calling CPU off line (Linux: `takedown_cpu`, `idle_task_exit`): it leaves every space, flushes everything, and then is no longer waited for. The
-    /// caller only halts it from here on, and brings it back with [`online_cpu`](Self::online_cpu). On a CPU that is off line
-    /// already it flushes, and nothing more.
+    /// Takes the calling CPU off line (Linux: `takedown_cpu`, `idle_task_exit`): it leaves every space, flushes
+    /// everything, and then is no longer waited for. The caller only halts it from here on, and brings it back with
+    /// [`online_cpu`](Self::online_cpu). On a CPU that is off line already it flushes, and nothing more.
     ///
     /// # Panics
     /// If user code runs on this CPU: call [`enter_lazy`](Self::enter_lazy) first.
@@ -382,8 +382,8 @@ impl<P: Platform> Shootdown<P> {
         self.kernel.cell()
     }
 
-    /// Posts an IPI request to `cpu`, and sends the interrupt unless one is pending or `cpu` is polling. Called pinned or
-    /// with interrupts off.
+    /// Posts an IPI request to `cpu`, and sends the interrupt unless one is pending or `cpu` is polling. Called pinned
+    /// or with interrupts off.
     pub(crate) fn request_ipi(&self, cpu: CpuId) {
         if self.post_request(cpu) {
             self.platform().send_ipi(cpu);

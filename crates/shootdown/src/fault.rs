@@ -250,7 +250,8 @@ mod local {
     pub(super) fn injected() -> u64 {
         INJECTED.with(Cell::get)
     }
-    /// Injects a fault into every engine that this host thread checks from now on (see [`super::rule`], [`super::site`]).
+    /// Injects a fault into every engine that this host thread checks from now on (see [`super::rule`],
+    /// [`super::site`]).
     pub fn inject(fault: u64) {
         INJECTED.with(|cell| cell.set(fault));
     }

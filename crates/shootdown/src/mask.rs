@@ -2,9 +2,10 @@
 //!
 //! # Summaries
 //!
-//! A flush that looks for one CPU among 4,096 would read 64 words, twice. So a mask of more than a few words has a summary:
-//! a word with a mark for each word of members (for each 2, 4 or more of them where there are more than 64). A flush reads
-//! the summary, and of the words those that are marked. A mark is set by the first CPU that joins under it, and stays.
+//! A flush that looks for one CPU among 4,096 would read 64 words, twice. So a mask of more than a few words has a
+//! summary: a word with a mark for each word of members (for each 2, 4 or more of them where there are more than 64). A
+//! flush reads the summary, and of the words those that are marked. A mark is set by the first CPU that joins under it,
+//! and stays.
 //!
 //! ```text
 //!   joining CPU                                 initiator of a flush
@@ -13,16 +14,16 @@
 //!   full fence                                  reads the summary
 //!   reads the generation                        reads the words that are marked
 //! ```
-//! So the joining CPU sees the generation, or the initiator sees the mark and the bit, or both: the fences are those that
-//! order the bit (`this_cpu.rs`, `load`; `engine.rs`, `online_cpu`). A CPU that finds the mark there does not write it, but
-//! it reads it before its fence, and a load behind the initiator's fence returns that value or a later one, never an earlier
-//! one. Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom, `switch_into_another_word_vs_flush`,
-//! `join_under_a_mark_vs_flush`).
+//! So the joining CPU sees the generation, or the initiator sees the mark and the bit, or both: the fences are those
+//! that order the bit (`this_cpu.rs`, `load`; `engine.rs`, `online_cpu`). A CPU that finds the mark there does not
+//! write it, but it reads it before its fence, and a load behind the initiator's fence returns that value or a later
+//! one, never an earlier one. Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom,
+//! `switch_into_another_word_vs_flush`, `join_under_a_mark_vs_flush`).
 //!
-//! "A later one" is why no mark ever goes: a CPU that joins may have seen it, and not yet set its bit, when another CPU finds the
-//! word empty and clears the mark (`wide-leaver` fails then), and one that leaves would touch the space after its bit is gone
-//! (`wide-final-drop`). A space that has been everywhere is therefore read word by word, as if it had no summary; a new one
-//! begins without marks.
+//! "A later one" is why no mark ever goes: a CPU that joins may have seen it, and not yet set its bit, when another CPU
+//! finds the word empty and clears the mark (`wide-leaver` fails then), and one that leaves would touch the space after
+//! its bit is gone (`wide-final-drop`). A space that has been everywhere is therefore read word by word, as if it had
+//! no summary; a new one begins without marks.
 
 use crate::fault::{Rule, Site, without};
 use crate::sync::{Word, const_fn};
@@ -35,8 +36,8 @@ pub use crate::platform::OnLeave;
 ///
 /// # Safety
 /// Implementers promise, for as long as the value lives:
-/// 1. every call returns the same words and the same summary: the engine's proof that a CPU with a space loaded is in its
-///    mask rests on it;
+/// 1. every call returns the same words and the same summary: the engine's proof that a CPU with a space loaded is in
+///    its mask rests on it;
 /// 2. no other value returns any of them, and all were new when this value was made.
 pub unsafe trait MaskStore: Sync {
     /// The words.
@@ -234,8 +235,8 @@ impl<'a, M: MaskStore> Members<'a, M> {
         word.is_some_and(|word| word.0.load(Site::OnlineSeen.acquire()) & bit(cpu) != 0)
     }
 
-    /// Whether a CPU that switches in leaves its bit away, because rule SD-1 is removed. Where there is a summary it is the
-    /// mark that is missing then.
+    /// Whether a CPU that switches in leaves its bit away, because rule SD-1 is removed. Where there is a summary it is
+    /// the mark that is missing then.
     #[inline]
     pub(crate) fn leave_joiners_out(&self) -> bool {
         without(Rule::MaskCovers) && self.summary().is_none()
@@ -369,8 +370,8 @@ impl<'a, M: MaskStore> Members<'a, M> {
     }
 }
 
-/// Up to 64 CPUs with consecutive numbers, of which the first is a multiple of 64: a word of a mask, an SBI hart mask, a bank of
-/// Hyper-V's, four clusters of x2APIC, four target lists of a GICv3.
+/// Up to 64 CPUs with consecutive numbers, of which the first is a multiple of 64: a word of a mask, an SBI hart mask,
+/// a bank of Hyper-V's, four clusters of x2APIC, four target lists of a GICv3.
 ///
 /// # Examples
 /// ```

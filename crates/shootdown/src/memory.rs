@@ -92,8 +92,8 @@ impl<P: Platform> Shootdown<P> {
 }
 
 impl<'a, P: Platform> KernelMemory<'a, P> {
-    /// Opens a gather whose caller may look at any entry of kernel memory: what it takes is held until every CPU that is on
-    /// line has flushed (Linux: `vunmap`, which flushes and then frees).
+    /// Opens a gather whose caller may look at any entry of kernel memory: what it takes is held until every CPU that
+    /// is on line has flushed (Linux: `vunmap`, which flushes and then frees).
     ///
     /// # Examples
     /// ```

@@ -25,8 +25,8 @@ enum Misuse {
 
 /// Identity of an engine. It stays when the engine moves, and no later engine has it. 0 until the engine makes a space.
 ///
-/// The engine takes it late, because `new` is a constant function. It is no [`Word`](crate::sync::Word), but a plain atomic:
-/// no decision depends on which number an engine has, so there is nothing for a checker to explore.
+/// The engine takes it late, because `new` is a constant function. It is no [`Word`](crate::sync::Word), but a plain
+/// atomic: no decision depends on which number an engine has, so there is nothing for a checker to explore.
 pub(crate) struct Identity(AtomicU64);
 
 /// Identities taken so far; 64 bits do not run out.
@@ -66,7 +66,8 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Refuses to synchronise contexts that nothing reaches: the call would end with a CPU still running old code (SD-21).
+    /// Refuses to synchronise contexts that nothing reaches: the call would end with a CPU still running old code
+    /// (SD-21).
     #[inline(always)]
     pub(crate) fn must_reach_contexts(&self, request: FlushRequest) {
         if !P::SYNCS_CONTEXTS && request.syncs_contexts() {

@@ -112,8 +112,9 @@ pub unsafe trait Platform: Sync + Sized {
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
     unsafe fn install(&self, root: Option<Self::Root>, tag: Tag, how: OnInstall);
 
-    /// Sends an IPI to `cpu` (Linux: `arch_send_call_function_single_ipi`): an interrupt without payload. The request is visible before the interrupt (an interrupt
-    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`). Called pinned or with interrupts off.
+    /// Sends an IPI to `cpu` (Linux: `arch_send_call_function_single_ipi`): an interrupt without payload. The request
+    /// is visible before the interrupt (an interrupt controller reached by system registers may need a barrier for
+    /// that, on GICv3 a `dsb ishst`). Called pinned or with interrupts off.
     fn send_ipi(&self, cpu: CpuId);
     /// Sends an IPI to each of these CPUs, as [`send_ipi`](Self::send_ipi) does to one.
     fn send_ipis(&self, cpus: CpuSet) {
@@ -126,11 +127,12 @@ pub unsafe trait Platform: Sync + Sized {
     /// no CPU can be evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
     const INTERRUPTS: bool = true;
     /// Whether [requests for contexts](FlushRequest::contexts) reach CPUs: by IPIs, or where there are none by
-    /// [`flush_remote`](Self::flush_remote), if that synchronises contexts. Where none does, they are refused by a panic (SD-21).
+    /// [`flush_remote`](Self::flush_remote), if that synchronises contexts. Where none does, they are refused by a
+    /// panic (SD-21).
     const SYNCS_CONTEXTS: bool = Self::INTERRUPTS;
 
-    /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the handle of
-    /// the last reference: the object around the space may go with it, here or later. Called where that
+    /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the
+    /// handle of the last reference: the object around the space may go with it, here or later. Called where that
     /// reference was given up, with interrupts as they were there.
     ///
     /// # Safety
@@ -138,42 +140,46 @@ pub unsafe trait Platform: Sync + Sized {
     /// 1. no CPU has the root loaded, and no CPU will load it again.
     unsafe fn free_root(&self, handle: Self::Handle);
 
-    /// Takes over a teardown that was dropped in a place where it cannot run (Linux: `mmput_async`): keeps it, and runs it later from a
-    /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a
-    /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks. Called in any context.
+    /// Takes over a teardown that was dropped in a place where it cannot run (Linux: `mmput_async`): keeps it, and runs
+    /// it later from a context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its
+    /// place, a [`TeardownHandle`](crate::refs::TeardownHandle), leaks. Called in any context.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
-    /// Drops translations on all CPUs by other means than IPIs (Linux: `broadcast_tlb_flush`): `TLBI ...IS`, INVLPGB and TLBSYNC, SBI
-    /// RFENCE, a hypercall (`hyperv_flush_tlb_multi`).
-    /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Requests for contexts come here only where there are no
-    /// [`INTERRUPTS`](Self::INTERRUPTS). Called in the context of the flush, before [`pin`](Self::pin).
+    /// Drops translations on all CPUs by other means than IPIs (Linux: `broadcast_tlb_flush`): `TLBI ...IS`, INVLPGB
+    /// and TLBSYNC, SBI RFENCE, a hypercall (`hyperv_flush_tlb_multi`). Anything short of done is [`Remote::NeedsIpi`],
+    /// which tags that rest on broadcasts forbid ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)).
+    /// Requests for contexts come here only where there are no [`INTERRUPTS`](Self::INTERRUPTS). Called in the context
+    /// of the flush, before [`pin`](Self::pin).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
     }
-    /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
-    /// uses a translation (Linux: `flush_tlb_multi` of KVM, which leaves it out of the mask; a virtual CPU outside guest mode that calls [`catch_up`](crate::Shootdown::catch_up) or flushes everything on its way in, or one that [`flush_on_entry`](Self::flush_on_entry) answered
-    /// for), and to synchronise its context before it runs code that was changed. Only reads. Called in any context.
+    /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it
+    /// next uses a translation (Linux: `flush_tlb_multi` of KVM, which leaves it out of the mask; a virtual CPU outside
+    /// guest mode that calls [`catch_up`](crate::Shootdown::catch_up) or flushes everything on its way in, or one that
+    /// [`flush_on_entry`](Self::flush_on_entry) answered for), and to synchronise its context before it runs code that
+    /// was changed. Only reads. Called in any context.
     ///
-    /// It is not told of what: a [`Ticket`](crate::flush::Ticket) asks as well, which has outlived request and space. So one answer
-    /// holds for all of them, translations of the kernel's among them, and is about where the CPU is.
+    /// It is not told of what: a [`Ticket`](crate::flush::Ticket) asks as well, which has outlived request and space.
+    /// So one answer holds for all of them, translations of the kernel's among them, and is about where the CPU is.
     fn needs_ack(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
     }
-    /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default: a CPU
-    /// that was skipped may then turn out to be running, and is sent an IPI after all.
+    /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default:
+    /// a CPU that was skipped may then turn out to be running, and is sent an IPI after all.
     const FLUSHES_ON_ENTRY: bool = false;
-    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user) (Linux: `ct_user_enter`). Where none does, no flush of kernel memory asks which mode a
-    /// CPU is in.
+    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user) (Linux: `ct_user_enter`). Where none does, no
+    /// flush of kernel memory asks which mode a CPU is in.
     const USER_MODE: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
     /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
-    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again. Called pinned.
+    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
+    /// Called pinned.
     ///
-    /// It is asked for `request`, of `space` or of kernel memory where there is none, and may say no to what is better interrupted
-    /// for. Everything goes whatever the request is: global translations and cached tables too, and the context is synchronised.
+    /// It is asked for `request`, of `space` or of kernel memory where there is none, and may say no to what is better
+    /// interrupted for. Everything goes whatever the request is: global translations and cached tables too, and the
+    /// context is synchronised.
     fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
         let _ = (cpu, space, request);
         false
@@ -181,24 +187,27 @@ pub unsafe trait Platform: Sync + Sized {
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
     /// own full fence follows. Called in the context of the flush, before [`pin`](Self::pin).
     fn publish_tables(&self) {}
-    /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB, a shadow MMU
-    /// (Linux: `mmu_notifier`, `mmu_notifier_arch_invalidate_secondary_tlbs`). A flush then calls [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what
-    /// that posted is [done](Self::secondary_is_done) (SD-22). Where it is `false`, such translations are the embedder's to end before
+    /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB,
+    /// a shadow MMU (Linux: `mmu_notifier`, `mmu_notifier_arch_invalidate_secondary_tlbs`). A flush then calls
+    /// [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what that posted is
+    /// [done](Self::secondary_is_done) (SD-22). Where it is `false`, such translations are the embedder's to end before
     /// it frees anything.
     const SECONDARY_TLBS: bool = false;
-    /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none: posts to a queue, and does
-    /// not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Answers how far the queue must have been worked off for that to be done;
-    /// 0 where nothing is to be waited for. Positions rise; with several queues, they are numbers of the platform's own.
+    /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none: posts to a
+    /// queue, and does not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Answers how far the queue must
+    /// have been worked off for that to be done; 0 where nothing is to be waited for. Positions rise; with several
+    /// queues, they are numbers of the platform's own.
     ///
-    /// Called once a flush, after page-table stores were [published](Self::publish_tables) and the generation was announced, before
-    /// CPUs are told; also where no CPU has the space loaded, and where CPUs are told [later](crate::flush::Gather::defer_into).
-    /// Where one TLB fills from another, post the other first: an IOMMU's, then those of its devices. Under
-    /// [`tables_freed`](FlushRequest::tables_freed) what walkers cache goes too. Not called for
-    /// [contexts](FlushRequest::contexts). Called in the context of the flush, before [`pin`](Self::pin): with locks of the caller
-    /// held, on several CPUs at once, and in interrupt handlers that flush.
+    /// Called once a flush, after page-table stores were [published](Self::publish_tables) and the generation was
+    /// announced, before CPUs are told; also where no CPU has the space loaded, and where CPUs are told
+    /// [later](crate::flush::Gather::defer_into). Where one TLB fills from another, post the other first: an IOMMU's,
+    /// then those of its devices. Under [`tables_freed`](FlushRequest::tables_freed) what walkers cache goes too. Not
+    /// called for [contexts](FlushRequest::contexts). Called in the context of the flush, before [`pin`](Self::pin):
+    /// with locks of the caller held, on several CPUs at once, and in interrupt handlers that flush.
     ///
-    /// A device that is to leave a space does so before the space's last reference goes (Linux: the notifier's `release`): take the
-    /// root out of its table, then [`flush`](crate::Shootdown::flush) everything with tables freed.
+    /// A device that is to leave a space does so before the space's last reference goes (Linux: the notifier's
+    /// `release`): take the root out of its table, then [`flush`](crate::Shootdown::flush) everything with tables
+    /// freed.
     ///
     /// # Examples
     /// ```
@@ -230,28 +239,28 @@ pub unsafe trait Platform: Sync + Sized {
         let _ = (space, request);
         0
     }
-    /// Whether secondary TLBs have worked off their queue up to `position`: they use nothing any more that was to be dropped, and
-    /// what they did with it is over before what the caller does next (an acquire load, say). Once it is true it stays true. Only
-    /// reads. Called in any context.
+    /// Whether secondary TLBs have worked off their queue up to `position`: they use nothing any more that was to be
+    /// dropped, and what they did with it is over before what the caller does next (an acquire load, say). Once it is
+    /// true it stays true. Only reads. Called in any context.
     fn secondary_is_done(&self, position: u64) -> bool {
         const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `secondary_is_done`") };
         let _ = position;
         true
     }
-    /// Reports that secondary TLBs have not worked off their queue up to `position` for another [`STALL_POLLS`](Self::STALL_POLLS)
-    /// polls; the wait goes on until [`secondary_is_done`](Self::secondary_is_done) says so. An embedder that gives a
-    /// device up resets it first. Must return. Called as [`relax`](Self::relax) is.
+    /// Reports that secondary TLBs have not worked off their queue up to `position` for another
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; the wait goes on until [`secondary_is_done`](Self::secondary_is_done)
+    /// says so. An embedder that gives a device up resets it first. Must return. Called as [`relax`](Self::relax) is.
     fn secondary_stalled(&self, position: u64, polls: u64) {
         let _ = (position, polls);
     }
-    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts as the waiter
-    /// has them.
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts
+    /// as the waiter has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
     /// Reports a stall (Linux: csd lock debugging, `csd_lock_wait`): `cpu` has not answered for another
-    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return. Called as
-    /// [`relax`](Self::relax) is.
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return. Called
+    /// as [`relax`](Self::relax) is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
@@ -279,7 +288,8 @@ pub unsafe trait Platform: Sync + Sized {
     }
 }
 
-/// Prices of TLB flushes, in cycles or any other unit: they decide whether pages are flushed one by one or the tag goes.
+/// Prices of TLB flushes, in cycles or any other unit: they decide whether pages are flushed one by one or the tag
+/// goes.
 ///
 /// # Examples
 /// ```
@@ -299,7 +309,8 @@ pub struct FlushCosts {
     pub tag: u64,
     /// A translation that must be loaded again.
     pub refill: u64,
-    /// Translations that are loaded again after a tag was flushed: what a CPU uses of a space until it is flushed again.
+    /// Translations that are loaded again after a tag was flushed: what a CPU uses of a space until it is flushed
+    /// again.
     pub refills: u64,
 }
 
@@ -382,7 +393,8 @@ pub enum OnInstall {
 pub struct RemoteFlush<'a, P: Platform> {
     /// The space; nothing for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,
-    /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::tags::FlushMethod)).
+    /// The tag under which every CPU runs it, where there is one such tag (see
+    /// [`FlushMethod`](crate::tags::FlushMethod)).
     pub tag: Option<Tag>,
     /// What of it goes.
     pub request: FlushRequest,
@@ -391,9 +403,9 @@ pub struct RemoteFlush<'a, P: Platform> {
 }
 
 impl<P: Platform> RemoteFlush<'_, P> {
-    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time: the number of the first, and a bit for it and
-    /// each of the 63 that follow (a hart mask, a processor set): members of the space's mask, or for kernel memory all CPUs on
-    /// line. The caller's own bit is among them where it holds translations.
+    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time: the number of the first, and a bit for it
+    /// and each of the 63 that follow (a hart mask, a processor set): members of the space's mask, or for kernel memory
+    /// all CPUs on line. The caller's own bit is among them where it holds translations.
     ///
     /// A CPU that joins the mask after this has been read sees the page tables as they are now.
     pub fn for_each_target(&self, mut visit: impl FnMut(CpuId, u64)) {

@@ -2,9 +2,10 @@
 //!
 //! # Why a ticket remembers which CPUs have answered
 //!
-//! A CPU that has another space loaded is done with a flush: it reads the generation before it comes back. Once it begins any
-//! switch it says "between two roots" and nothing else, which must count as not done (SD-5). So a question that is asked of all
-//! CPUs each time would be answered yes and then no. A ticket asks one CPU after the other, and none again that was done:
+//! A CPU that has another space loaded is done with a flush: it reads the generation before it comes back. Once it
+//! begins any switch it says "between two roots" and nothing else, which must count as not done (SD-5). So a question
+//! that is asked of all CPUs each time would be answered yes and then no. A ticket asks one CPU after the other, and
+//! none again that was done:
 //!
 //! ```text
 //!   CPU that looks                 a CPU that was done
@@ -12,9 +13,9 @@
 //!   it is done, for good           full fence
 //!   ... never looks again          reads the generation of this flush, or of a later one
 //! ```
-//! The generation comes before the fence of the CPU that announced it, and the look after that fence. So the fence of the switch,
-//! which comes after a look that found nothing of it, is the later one, and what follows it sees the generation. Explored by
-//! `ticket-vs-switch`.
+//! The generation comes before the fence of the CPU that announced it, and the look after that fence. So the fence of
+//! the switch, which comes after a look that found nothing of it, is the later one, and what follows it sees the
+//! generation. Explored by `ticket-vs-switch`.
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
@@ -70,9 +71,9 @@ impl Awaited {
 
     /// Whether `cpu` may use the space before it has caught up.
     ///
-    /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy and only
-    /// leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`: what `caught` says
-    /// belongs to that loading or to a later one, and a later one means that this one has ended.
+    /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy
+    /// and only leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`:
+    /// what `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
     #[inline]
     pub(crate) fn is_behind<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
         let loaded = engine.loaded_of(cpu);
@@ -106,11 +107,11 @@ impl Awaited {
 
 /// The completion of a flush, to ask for later: it borrows nothing, and no space need outlive it.
 ///
-/// [`Pending::detach`](crate::flush::Pending::detach) makes one, and [`Shootdown::is_complete`] asks it. It can be kept in
-/// a queue, moved to another CPU, or dropped, which waits for nothing and gives nothing back.
+/// [`Pending::detach`](crate::flush::Pending::detach) makes one, and [`Shootdown::is_complete`] asks it. It can be kept
+/// in a queue, moved to another CPU, or dropped, which waits for nothing and gives nothing back.
 ///
-/// What waits for the flush besides frames (a range of kernel addresses, say) is kept beside it; frames are better kept in a
-/// [`Retired`](crate::flush::Retired).
+/// What waits for the flush besides frames (a range of kernel addresses, say) is kept beside it; frames are better kept
+/// in a [`Retired`](crate::flush::Retired).
 #[must_use = "old translations may be in use until `is_complete` says that they are not"]
 pub struct Ticket<P: Platform> {
     /// Identity of the engine.
@@ -291,11 +292,12 @@ impl<P: Platform> fmt::Debug for Ticket<P> {
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// Whether the flush is complete: no CPU and no secondary TLB can use the old translations. Once the answer is `true`, it stays `true`, whatever
-    /// CPUs do (SD-16). It reads, and never waits; call it in any context, non-maskable interrupts too.
+    /// Whether the flush is complete: no CPU and no secondary TLB can use the old translations. Once the answer is
+    /// `true`, it stays `true`, whatever CPUs do (SD-16). It reads, and never waits; call it in any context,
+    /// non-maskable interrupts too.
     ///
-    /// Where the platform [answers for CPUs](Platform::FLUSHES_ON_ENTRY) it does one thing more: a CPU that was skipped and
-    /// runs again is sent an IPI. Call it with interrupts off or preemption off there.
+    /// Where the platform [answers for CPUs](Platform::FLUSHES_ON_ENTRY) it does one thing more: a CPU that was skipped
+    /// and runs again is sent an IPI. Call it with interrupts off or preemption off there.
     ///
     /// # Errors
     /// [`ForeignTicket`], of a flush of another engine that is not known to be complete.
@@ -367,8 +369,8 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
-    /// was sent an IPI before, that one is pending or the acknowledgement is close.
+    /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless
+    /// asked. If it was sent an IPI before, that one is pending or the acknowledgement is close.
     fn ask_again(&self, ticket: &Ticket<P>, cpu: CpuId) {
         if P::FLUSHES_ON_ENTRY && ticket.was_told() {
             let pinned = self.platform().pin();

@@ -308,7 +308,8 @@ impl FlushRequest {
     /// Most pages that fit the word of a request.
     const COUNT_MAX: u64 = 0xff;
 
-    /// Covers these pages (Linux: `flush_tlb_mm_range`), of which only leaf entries changed: a CPU that is lazy on the space may be skipped.
+    /// Covers these pages (Linux: `flush_tlb_mm_range`), of which only leaf entries changed: a CPU that is lazy on the
+    /// space may be skipped.
     #[inline]
     pub const fn pages(range: PageRange) -> Self {
         Self { place: range.start | (range.size as u64) << Self::SIZE_SHIFT, count: range.count }
@@ -324,9 +325,10 @@ impl FlushRequest {
     /// of the space again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`). Code was
     /// written before.
     ///
-    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not know of it drops
-    /// the page at address 0. Where no IPI is sent and what flushes instead synchronises no context
-    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)), verbs that are given this panic before anything has changed.
+    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not
+    /// know of it drops the page at address 0. Where no IPI is sent and what flushes instead synchronises no context
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)), verbs that are given this panic before anything
+    /// has changed.
     ///
     /// # Examples
     /// ```

@@ -37,8 +37,8 @@ impl Granule {
         }
     }
 
-    /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of the
-    /// run, as each must be named (Arm D8.7). Of what other sizes are made, nobody knows: the granule.
+    /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of
+    /// the run, as each must be named (Arm D8.7). Of what other sizes are made, nobody knows: the granule.
     pub const fn stride(self, size: PageSize) -> PageSize {
         match (self, size) {
             (Self::Size4K, PageSize::Size2M | PageSize::Size1G) => size,
@@ -247,7 +247,8 @@ pub enum Chunk {
 }
 
 /// Pages split into operands of the range forms (FEAT_TLBIRANGE). One form covers an even number of pages:
-/// (NUM + 1) << (5 * SCALE + 1), with NUM to 31 and SCALE to 3 (Arm C5.5, TLBI RVAE1). Together they cover the pages exactly.
+/// (NUM + 1) << (5 * SCALE + 1), with NUM to 31 and SCALE to 3 (Arm C5.5, TLBI RVAE1). Together they cover the pages
+/// exactly.
 ///
 /// # Invariants
 /// `pages` is at most [`RANGE_PAGES_MAX`].
@@ -264,8 +265,8 @@ impl Chunks {
     /// Splits `pages` granules from `first`.
     ///
     /// # Errors
-    /// The address does not fit the field, which has 37 bits above the granule and repeats the highest; no pages, or more
-    /// than [`RANGE_PAGES_MAX`]. (Exactly as many is the case that Linux commit e3ba51ab24fd mends.)
+    /// The address does not fit the field, which has 37 bits above the granule and repeats the highest; no pages, or
+    /// more than [`RANGE_PAGES_MAX`]. (Exactly as many is the case that Linux commit e3ba51ab24fd mends.)
     pub const fn new(
         first: VirtAddr,
         pages: u64,

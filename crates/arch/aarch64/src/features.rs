@@ -70,8 +70,9 @@ pub enum AsidIn {
 }
 
 impl Translation {
-    /// Decodes TCR_EL1 (Arm D19.2). TG0 and TG1 encode the granule differently. A reserved value is taken for 4 KiB, which is
-    /// right where nothing is translated by that register; elsewhere such a value means what the CPU's maker chose.
+    /// Decodes TCR_EL1 (Arm D19.2). TG0 and TG1 encode the granule differently. A reserved value is taken for 4 KiB,
+    /// which is right where nothing is translated by that register; elsewhere such a value means what the CPU's maker
+    /// chose.
     pub const fn decode(tcr: u64) -> Self {
         let granule = match tcr >> 14 & 0b11 {
             0b01 => Granule::Size64K,
@@ -92,8 +93,8 @@ impl Translation {
         }
     }
 
-    /// The granule of the tables that translate `address`: bit 55 chooses the register (Arm D8.2). A TLBI of a range that
-    /// names another granule need not drop anything (Arm C5.5, TLBI RVAE1).
+    /// The granule of the tables that translate `address`: bit 55 chooses the register (Arm D8.2). A TLBI of a range
+    /// that names another granule need not drop anything (Arm C5.5, TLBI RVAE1).
     #[inline]
     pub const fn granule_of(&self, address: VirtAddr) -> Granule {
         if address.0 >> 55 & 1 == 0 { self.granule } else { self.upper_granule }

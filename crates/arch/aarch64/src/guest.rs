@@ -5,7 +5,8 @@ use crate::plan::{Errata, RANGE_CEILING};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Pages};
 use shootdown::tags::Tag;
 
-/// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a VMID.
+/// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a
+/// VMID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guests {
     /// Granule of stage 2.
@@ -19,8 +20,8 @@ pub struct Guests {
 /// What goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestFlush {
-    /// Pages of a guest, and then all that stage 1 made of them: entries of both stages together are found by virtual address
-    /// alone, which nobody knows here (Arm D8.14).
+    /// Pages of a guest, and then all that stage 1 made of them: entries of both stages together are found by virtual
+    /// address alone, which nobody knows here (Arm D8.14).
     Pages(Vmid, GuestPages),
     /// A guest.
     Guest(Vmid),
@@ -45,8 +46,8 @@ impl Guests {
 
     /// Chooses what goes from all CPUs; `tag` is the guest's on all of them, if it has one such.
     ///
-    /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference. A request for contexts drops
-    /// the guest; the ISB that follows synchronises this CPU alone.
+    /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference. A request for
+    /// contexts drops the guest; the ISB that follows synchronises this CPU alone.
     pub const fn flush(&self, tag: Option<Tag>, request: FlushRequest) -> GuestFlush {
         let Some(tag) = tag else { return GuestFlush::All };
         let Ok(vmid) = Vmid::new(tag.number(), self.vmid) else { return GuestFlush::All };
@@ -65,8 +66,8 @@ impl Guests {
 pub struct GuestPages(Pages);
 
 impl GuestPages {
-    /// Returns the operands, unless there are more than [`RANGE_CEILING`] or an address has more than the 52 bits that the
-    /// operand holds.
+    /// Returns the operands, unless there are more than [`RANGE_CEILING`] or an address has more than the 52 bits that
+    /// the operand holds.
     const fn of(range: PageRange, granule: Granule) -> Option<Self> {
         let pages = Pages::holding(range, granule.stride(range.size()).shift());
         if pages.remaining() > RANGE_CEILING || pages.last_page().0 >= 1 << 52 {

@@ -91,8 +91,8 @@ impl Strategies {
     }
 
     /// Chooses the broadcasts for a request, or nothing if IPIs are used. `tag` is the one under which all CPUs run the
-    /// space; nothing where each numbers spaces for itself, and for kernel memory. No broadcast synchronises the context of
-    /// another CPU.
+    /// space; nothing where each numbers spaces for itself, and for kernel memory. No broadcast synchronises the
+    /// context of another CPU.
     #[inline]
     pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<Ops> {
         if self.broadcast && !request.syncs_contexts() { Some(self.ops(tag, request)) } else { None }

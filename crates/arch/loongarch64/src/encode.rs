@@ -9,8 +9,8 @@ use shootdown::flush::{PageSize, VirtAddr};
 pub struct Asid(u16);
 
 impl Asid {
-    /// What roots without a tag of their own are loaded under, and all on a machine without ASIDs. It is flushed at each
-    /// load.
+    /// What roots without a tag of their own are loaded under, and all on a machine without ASIDs. It is flushed at
+    /// each load.
     pub const SHARED: Asid = Asid(0);
 
     /// Wraps a number that has at most `bits` bits, which is what [`asid_bits`] found.
@@ -109,8 +109,8 @@ impl BasePage {
         }
     }
 
-    /// Returns what of `size` one INVTLB drops, as a base-2 logarithm. A TLB entry is a pair of pages (LA, TLB Entry): two of
-    /// the smallest, or the halves of a large one. Of what other sizes are made, nobody knows: of the smallest.
+    /// Returns what of `size` one INVTLB drops, as a base-2 logarithm. A TLB entry is a pair of pages (LA, TLB Entry):
+    /// two of the smallest, or the halves of a large one. Of what other sizes are made, nobody knows: of the smallest.
     pub const fn stride_shift(self, size: PageSize) -> u32 {
         match (self, size) {
             (Self::Size4K, PageSize::Size2M | PageSize::Size1G)
@@ -154,8 +154,8 @@ pub mod iocsr {
     pub const IPI_SEND: u32 = 0x1040;
 }
 
-/// Builds what is written to [`iocsr::IPI_SEND`]: IPI from bit 0, core from bit 16, and bit 31, which waits until the IPI has
-/// come into effect.
+/// Builds what is written to [`iocsr::IPI_SEND`]: IPI from bit 0, core from bit 16, and bit 31, which waits until the
+/// IPI has come into effect.
 ///
 /// # Errors
 /// There is no such core or IPI.

@@ -4,8 +4,8 @@ use crate::encode::{Asid, BasePage, Root, is_valid};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Pages};
 use shootdown::tags::{OnInstall, Tag};
 
-/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts TLB
-/// entries, of which two pages make one.
+/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts
+/// TLB entries, of which two pages make one.
 ///
 /// Linux goes up to an eighth of the TLB (`local_flush_tlb_range`, arch/loongarch/mm/tlb.c), which is 264 entries on a
 /// 3A5000; this is half of that, for smaller TLBs. It was not measured here.
@@ -82,8 +82,8 @@ impl Strategies {
         self.asid_bits
     }
 
-    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that are
-    /// no ASID, and for all where there are none.
+    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that
+    /// are no ASID, and for all where there are none.
     pub const fn asid(&self, tag: Tag) -> Asid {
         match self.exact(tag) {
             Some(asid) => asid,
@@ -129,8 +129,8 @@ impl Strategies {
         }
     }
 
-    /// Whether IBAR follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may stand for
-    /// one that was.
+    /// Whether IBAR follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so
+    /// may stand for one that was.
     #[inline]
     pub const fn syncs_contexts(request: FlushRequest) -> bool {
         request.syncs_contexts() || request.range().is_none()
@@ -148,9 +148,9 @@ impl Strategies {
 
     /// Chooses how to load a root.
     ///
-    /// Root and ASID are two registers. ASID 0 is loaded meanwhile, so that nothing is filled under an ASID from another
-    /// space's tables; and what goes, goes then: under another ASID it cannot be filled again, and under ASID 0 only from
-    /// the new root.
+    /// Root and ASID are two registers. ASID 0 is loaded meanwhile, so that nothing is filled under an ASID from
+    /// another space's tables; and what goes, goes then: under another ASID it cannot be filled again, and under ASID 0
+    /// only from the new root.
     #[inline]
     pub const fn install(&self, root: Root, tag: Tag, how: OnInstall) -> Install {
         let asid = self.asid(tag);

@@ -104,8 +104,8 @@ impl Mmu {
         }
     }
 
-    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. If the firmware refuses, IPIs
-    /// are used instead, so tags must not rest on broadcasts here.
+    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. If the firmware refuses,
+    /// IPIs are used instead, so tags must not rest on broadcasts here.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let tag = what.space.and(what.tag);
@@ -116,8 +116,8 @@ impl Mmu {
         if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::NeedsIpi }
     }
 
-    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its IPI,
-    /// and each hart fences its own walks.
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its
+    /// IPI, and each hart fences its own walks.
     #[inline]
     pub fn publish_tables(&self) {}
 

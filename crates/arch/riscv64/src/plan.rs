@@ -16,12 +16,13 @@ pub const RANGE_CEILING: u64 = 64;
 pub enum SatpWrite {
     /// Nothing, as the manual has it (Priv, satp): a fence follows each, so that tags save nothing at a switch.
     NeedsFence,
-    /// Walks through the new root begin after all earlier loads. True of cores that drain their pipeline at a CSR write,
-    /// which Linux relies on (`set_mm_asid`, arch/riscv/mm/context.c); ask the core's vendor.
+    /// Walks through the new root begin after all earlier loads. True of cores that drain their pipeline at a CSR
+    /// write, which Linux relies on (`set_mm_asid`, arch/riscv/mm/context.c); ask the core's vendor.
     OrdersWalks,
 }
 
-/// The parts of the hardware that are used. Extensions and the firmware's services are in the device tree, not in registers.
+/// The parts of the hardware that are used. Extensions and the firmware's services are in the device tree, not in
+/// registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     mode: Mode,
@@ -90,8 +91,8 @@ impl Strategies {
         self.svinval
     }
 
-    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that are
-    /// no ASID, and for all where there are none.
+    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that
+    /// are no ASID, and for all where there are none.
     pub const fn asid(&self, tag: Tag) -> Asid {
         match self.exact(tag) {
             Some(asid) => asid,
@@ -129,16 +130,16 @@ impl Strategies {
         }
     }
 
-    /// Whether `fence.i` follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may
-    /// stand for one that was. Neither `sfence.vma` nor a return from a trap orders instruction fetches after stores (Priv,
-    /// SFENCE.VMA; Unpriv, FENCE.I).
+    /// Whether `fence.i` follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and
+    /// so may stand for one that was. Neither `sfence.vma` nor a return from a trap orders instruction fetches after
+    /// stores (Priv, SFENCE.VMA; Unpriv, FENCE.I).
     #[inline]
     pub const fn syncs_contexts(&self, request: FlushRequest) -> bool {
         request.syncs_contexts() || self.code_changes && request.range().is_none()
     }
 
-    /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf entries
-    /// alone (Priv, SFENCE.VMA).
+    /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf
+    /// entries alone (Priv, SFENCE.VMA).
     #[inline]
     const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
         let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
@@ -149,9 +150,9 @@ impl Strategies {
 
     /// Chooses how to load a root on a hart that has `current` loaded.
     ///
-    /// What must go under another ASID than the loaded one goes before: afterwards the walker could use it, and meet tables
-    /// that were freed. Under the loaded ASID it goes after: before, it would be refilled (Xen's XSA-292), and its tables
-    /// are those of the space that is left, which stay until it is left.
+    /// What must go under another ASID than the loaded one goes before: afterwards the walker could use it, and meet
+    /// tables that were freed. Under the loaded ASID it goes after: before, it would be refilled (Xen's XSA-292), and
+    /// its tables are those of the space that is left, which stay until it is left.
     #[inline]
     pub const fn install(&self, root: Root, tag: Tag, how: OnInstall, current: Asid) -> Install {
         let asid = self.asid(tag);
@@ -171,8 +172,8 @@ impl Strategies {
         self.sbi_fences
     }
 
-    /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which all
-    /// harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
+    /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which
+    /// all harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
     pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
@@ -192,8 +193,8 @@ impl Strategies {
     }
 }
 
-/// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody knows: the smallest. Naturally
-/// aligned runs (Svnapot) are made of them, too: each entry must be named.
+/// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody knows: the smallest.
+/// Naturally aligned runs (Svnapot) are made of them, too: each entry must be named.
 #[inline]
 pub(crate) const fn pages_of(range: PageRange) -> Pages {
     let size = match range.size() {

@@ -91,7 +91,8 @@ pub const TLB_ENTRIES: u64 = 64;
 /// Lock, a bit of an entry: it stays (US 6.2).
 pub const TTE_LOCK: u64 = 1 << 6;
 
-/// Returns what a context register that holds `register` becomes for `context`. Page sizes in its upper bits stay (US3).
+/// Returns what a context register that holds `register` becomes for `context`. Page sizes in its upper bits stay
+/// (US3).
 pub const fn with_context(register: u64, context: Context) -> u64 {
     register & !0x1fff | context.0 as u64
 }
@@ -212,7 +213,8 @@ pub enum Dispatch {
     EncodeError,
 }
 
-/// Decodes the dispatch status register for the mondo that was sent to `target` (US 11, dispatch status; US3: two bits a slot).
+/// Decodes the dispatch status register for the mondo that was sent to `target` (US 11, dispatch status; US3: two bits
+/// a slot).
 pub const fn dispatch(status: u64, target: u32, slots: Slots) -> Dispatch {
     let slot = match slots {
         Slots::One => 0,

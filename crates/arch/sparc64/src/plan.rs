@@ -7,8 +7,8 @@ use shootdown::tags::Tag;
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::with_ceiling`].
 ///
-/// Linux's number (`TLB_BATCH_NR`, arch/sparc/include/asm/tlbflush_64.h): addresses that it collects before it demaps them
-/// one by one. No measurement is recorded with it.
+/// Linux's number (`TLB_BATCH_NR`, arch/sparc/include/asm/tlbflush_64.h): addresses that it collects before it demaps
+/// them one by one. No measurement is recorded with it.
 pub const RANGE_CEILING: u64 = 192;
 
 /// What kind of machine it is.
@@ -55,7 +55,8 @@ impl Strategies {
         }
     }
 
-    /// Chooses the instructions for `what`. Nothing caches tables here, so whether tables were freed makes no difference.
+    /// Chooses the instructions for `what`. Nothing caches tables here, so whether tables were freed makes no
+    /// difference.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
         if what.request.syncs_contexts() {
@@ -71,8 +72,8 @@ impl Strategies {
         if pages.remaining() > self.ceiling { whole } else { Step::Pages(pages, context) }
     }
 
-    /// Whether FLUSH follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may stand
-    /// for one that was. Hypercalls end in none.
+    /// Whether FLUSH follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so
+    /// may stand for one that was. Hypercalls end in none.
     #[inline]
     pub const fn syncs_contexts(request: FlushRequest) -> bool {
         request.syncs_contexts() || request.range().is_none()

@@ -39,7 +39,8 @@ impl Pcid {
         if number >= Self::USER { Err(EncodeError::Pcid(number)) } else { Ok(Self(number)) }
     }
 
-    /// Returns the user half of the pair: kernel page-table isolation runs user code under a root and a PCID of its own.
+    /// Returns the user half of the pair: kernel page-table isolation runs user code under a root and a PCID of its
+    /// own.
     pub const fn user_half(self) -> Self {
         Self(self.0 | Self::USER)
     }
@@ -262,8 +263,8 @@ impl Invlpgb {
     const INCLUDE_GLOBALS: u64 = 1 << 3;
     const FINAL_ONLY: u64 = 1 << 4;
 
-    /// Builds the request for `count` pages of this host or guest. `limits` are the number of pages that one instruction
-    /// takes, and the width of addresses.
+    /// Builds the request for `count` pages of this host or guest. `limits` are the number of pages that one
+    /// instruction takes, and the width of addresses.
     ///
     /// # Errors
     /// More pages than one instruction takes or none; the address is not canonical.

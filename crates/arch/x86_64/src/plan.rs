@@ -115,8 +115,8 @@ impl Strategies {
         self.ceiling
     }
 
-    /// Returns the PCID that stands for `tag`. [`Pcid::SHARED`], which is flushed at each load, stands for tags that are
-    /// no PCID, and for all where there are no PCIDs.
+    /// Returns the PCID that stands for `tag`. [`Pcid::SHARED`], which is flushed at each load, stands for tags that
+    /// are no PCID, and for all where there are no PCIDs.
     pub const fn pcid(&self, tag: Tag) -> Pcid {
         match self.exact(tag) {
             Some(pcid) => pcid,
@@ -138,8 +138,8 @@ impl Strategies {
 
     /// Chooses the instructions for `what` on a CPU that has `current` loaded.
     ///
-    /// What drops everything serialises as well, as it may stand for a request for contexts. Under a tag that is not loaded it need
-    /// not: the write to CR3 that loads it does.
+    /// What drops everything serialises as well, as it may stand for a request for contexts. Under a tag that is not
+    /// loaded it need not: the write to CR3 that loads it does.
     #[inline]
     pub const fn local(&self, what: LocalFlush, current: Pcid) -> Plan {
         if what.request.syncs_contexts() {
@@ -159,7 +159,8 @@ impl Strategies {
         }
     }
 
-    /// What must go besides the write to CR3 when a root is installed with a flush: the user half, which CR3 does not name.
+    /// What must go besides the write to CR3 when a root is installed with a flush: the user half, which CR3 does not
+    /// name.
     #[inline]
     pub const fn besides_install(&self, pcid: Pcid) -> Option<Step> {
         match self.tagging {
@@ -243,8 +244,8 @@ impl Strategies {
         self.invlpgb.is_some()
     }
 
-    /// Chooses the broadcasts for a request, or nothing where they are not used: no broadcast synchronises the context of another
-    /// CPU.
+    /// Chooses the broadcasts for a request, or nothing where they are not used: no broadcast synchronises the context
+    /// of another CPU.
     #[inline]
     pub const fn broadcast(&self, whose: Target, request: FlushRequest) -> Option<Broadcast> {
         if request.syncs_contexts() {

@@ -1,5 +1,5 @@
-//! Tells of code under check that ends the process: by a stack that overflows, an abort or an exit. The process would only die of a
-//! signal, or pass for one that has found nothing.
+//! Tells of code under check that ends the process: by a stack that overflows, an abort or an exit. The process would
+//! only die of a signal, or pass for one that has found nothing.
 //!
 //! Nothing tells of `_exit` and of a signal that cannot be handled.
 
@@ -42,8 +42,8 @@ const SIGNALS: [libc::c_int; 3] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT];
 #[must_use = "what is explored has the name as long as this lives"]
 pub struct Named(*mut &'static str);
 
-/// Gives what is explored from now on a name, until the result is dropped. Meanwhile the process ends by [`exit`] alone: if
-/// something else ends it, it says so by this name, and the exit code is 1. The name is kept for good.
+/// Gives what is explored from now on a name, until the result is dropped. Meanwhile the process ends by [`exit`]
+/// alone: if something else ends it, it says so by this name, and the exit code is 1. The name is kept for good.
 pub fn named(name: &str) -> Named {
     watch();
     NAMES.fetch_add(1, Relaxed);

@@ -18,8 +18,8 @@ pub struct Hung {
     pub looks: u32,
 }
 
-/// Finds code under check, of any exploration in this process, that does not come back from a step: a loop without steps.
-/// Nothing can stop such code but the end of the process.
+/// Finds code under check, of any exploration in this process, that does not come back from a step: a loop without
+/// steps. Nothing can stop such code but the end of the process.
 #[derive(Debug, Default)]
 pub struct Watchdog {
     /// Of each step that ran at the last look, its thread, its number there, and how often it was seen.

@@ -384,8 +384,8 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         }
     }
 
-    /// What comes before an operation of the device: walks catch up, and what it gives away must be given up. Returns what CPUs
-    /// use.
+    /// What comes before an operation of the device: walks catch up, and what it gives away must be given up. Returns
+    /// what CPUs use.
     fn begin_device(
         &mut self,
         work: &mut Work<S::Device>,

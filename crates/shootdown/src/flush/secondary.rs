@@ -1,5 +1,5 @@
-//! Translations that something besides CPUs keeps (Linux: `mmu_notifier`, secondary TLBs): an IOMMU that shares page tables, a
-//! device's TLB, a shadow MMU (SD-22).
+//! Translations that something besides CPUs keeps (Linux: `mmu_notifier`, secondary TLBs): an IOMMU that shares page
+//! tables, a device's TLB, a shadow MMU (SD-22).
 //!
 //! ```text
 //!   initiator                            a device, and its IOMMU
@@ -13,8 +13,8 @@
 //! ```
 //! A walk that begins after the drop meets the stores, as they come before the fence, and the fence before the post.
 //!
-//! The position goes with the wait where there is a place for it. A [`Ticket`] has none: once CPUs are done it waits for the
-//! last position that the engine knows, and keeps that in the place of the generation.
+//! The position goes with the wait where there is a place for it. A [`Ticket`] has none: once CPUs are done it waits
+//! for the last position that the engine knows, and keeps that in the place of the generation.
 
 use super::Flight;
 use crate::engine::Shootdown;
@@ -29,7 +29,8 @@ use core::sync::atomic::Ordering;
 impl<P: Platform> Shootdown<P> {
     /// Has secondary TLBs drop what a flush covers, and answers the position to wait for; 0 for none.
     ///
-    /// INVARIANT: called after the full fence of the flush, so that walks that follow the drop meet the page tables as they are now.
+    /// INVARIANT: called after the full fence of the flush, so that walks that follow the drop meet the page tables as
+    /// they are now.
     #[inline(always)]
     pub(super) fn post_secondary(&self, space: Option<&AddressSpace<P>>, request: FlushRequest) -> u64 {
         if !P::SECONDARY_TLBS || request.syncs_contexts() {

@@ -19,8 +19,8 @@ use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 /// [`invalidate_secondary`](Platform::invalidate_secondary) nothing is used then.
 ///
 /// # Safety
-/// Implementers promise of [`flush_remote`](Self::flush_remote) and [`invalidate_secondary`](Self::invalidate_secondary) what
-/// [`Platform`] does of its own.
+/// Implementers promise of [`flush_remote`](Self::flush_remote) and
+/// [`invalidate_secondary`](Self::invalidate_secondary) what [`Platform`] does of its own.
 pub unsafe trait Wrapped<M: Platform>: Platform {
     /// The embedder's smart pointer to the object in which it keeps the [`AddressSpace`].
     type Handle: SpaceHandle<M>;
@@ -77,9 +77,9 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
         self.sanitizer.tally()
     }
 
-    /// Notes that translations were taken out of the page tables other than through a [`Gather`](crate::flush::Gather): out
-    /// of kernel memory (where there is no space), or before a bare flush. Call it before that flush; what it returns goes
-    /// to [`about_to_free`](Self::about_to_free).
+    /// Notes that translations were taken out of the page tables other than through a [`Gather`](crate::flush::Gather):
+    /// out of kernel memory (where there is no space), or before a bare flush. Call it before that flush; what it
+    /// returns goes to [`about_to_free`](Self::about_to_free).
     pub fn removed(&self, space: Option<SpaceId>, request: FlushRequest) -> u64 {
         let pinned = self.platform.pin();
         let number = self.sanitizer.removed(self.platform.cpu(), space, request);

@@ -219,8 +219,8 @@ impl<const PENDING: usize> Removals<PENDING> {
         }
     }
 
-    /// Notes that a broadcast has reached what `request` covers of what all CPUs hold under `tag` (under any, where there is
-    /// none named), for removals up to number `upto`.
+    /// Notes that a broadcast has reached what `request` covers of what all CPUs hold under `tag` (under any, where
+    /// there is none named), for removals up to number `upto`.
     pub(crate) fn reach(&self, space: u64, request: FlushRequest, tag: Option<Tag>, upto: u64) {
         for place in &self.places {
             let now = place.stamp.load(Ordering::Acquire);

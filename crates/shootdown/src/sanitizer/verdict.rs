@@ -118,8 +118,8 @@ impl fmt::Display for Pages<'_> {
     }
 }
 
-/// The response to a violation. Called on the CPU that notices, in any context, interrupts on or off, perhaps with locks
-/// held: it should write a line or stop the machine.
+/// The response to a violation. Called on the CPU that notices, in any context, interrupts on or off, perhaps with
+/// locks held: it should write a line or stop the machine.
 pub trait Verdict: Sync {
     /// A violation was noticed. It has been counted.
     fn violated(&self, violation: &Violation);
@@ -156,7 +156,7 @@ pub struct Tally {
     pub removals: u64,
     /// Violations.
     pub violations: u64,
-    /// Checks that could not be made, because the sanitizer has forgotten too much: more removals were under way than it
-    /// remembers, or a CPU has flushed more ranges since. No such check accuses anybody.
+    /// Checks that could not be made, because the sanitizer has forgotten too much: more removals were under way than
+    /// it remembers, or a CPU has flushed more ranges since. No such check accuses anybody.
     pub unchecked: u64,
 }

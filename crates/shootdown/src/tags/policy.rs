@@ -9,30 +9,33 @@ use crate::types::{CpuId, SpaceId, Tag};
 /// never reused), arm64's and riscv's `context.c` (one number a space, generations), sparc64's `get_new_mmu_context`
 /// (versions, flushed on first use), x86's `allocate_global_asid` (INVLPGB), arm64 KVM's `vmid.c`.
 ///
-/// The engine alone calls what takes a [`TagCpu`] or a [`TagSpace`], which nobody else can make: a policy may count on being
-/// told of every space that a CPU loads and leaves, and of nothing that did not happen. Where a callback has unwound between
-/// [`assign`](Self::assign) and the end of a switch, [`flushed`](Self::flushed) and [`on_unload`](Self::on_unload) stand for
-/// what was not told.
+/// The engine alone calls what takes a [`TagCpu`] or a [`TagSpace`], which nobody else can make: a policy may count on
+/// being told of every space that a CPU loads and leaves, and of nothing that did not happen. Where a callback has
+/// unwound between [`assign`](Self::assign) and the end of a switch, [`flushed`](Self::flushed) and
+/// [`on_unload`](Self::on_unload) stand for what was not told.
 ///
 /// # Safety
-/// Roots are loaded by what a policy answers ([`Platform::install`](crate::Platform::install), 3). Implementers promise:
+/// Roots are loaded by what a policy answers ([`Platform::install`](crate::Platform::install), 3). Implementers
+/// promise:
 /// 1. what [`assign`](Self::assign) says of a CPU's entries is so ([`Residue`]): none under the tag belongs to another
-///    space, or is older than the generation named, or than the latest flush, unless the answer says that there may be some
-///    (SD-12);
-/// 2. a tag under which a CPU has a space loaded is given to no other space that the CPU's TLB serves, unless that one's
-///    load flushes it ([`Residue::Others`]) or the CPU has no root loaded meanwhile
+///    space, or is older than the generation named, or than the latest flush, unless the answer says that there may be
+///    some (SD-12);
+/// 2. a tag under which a CPU has a space loaded is given to no other space that the CPU's TLB serves, unless that
+///    one's load flushes it ([`Residue::Others`]) or the CPU has no root loaded meanwhile
 ///    ([`NEEDS_NULL_ROOT`](Self::NEEDS_NULL_ROOT));
 /// 3. entries that [`assign`](Self::assign) lets a CPU take for current lie under the tag that
 ///    [`flush_method`](Self::flush_method) names, from the moment that they may exist: an initiator that reads it after
 ///    the full fence of a flush (SD-4) reaches those whose walk saw the page tables before they changed. Under
 ///    [`FlushMethod::Broadcast`] and [`FlushMethod::Nobody`] no CPU holds any under another;
-/// 4. if a policy reassigns the tag of a space that is loaded, [`reassigned`](Self::reassigned) returns the new tag from
-///    then on, the CPU holds no stale entries under the new tag, and [`CAN_REASSIGN`](Self::CAN_REASSIGN) is `true`.
+/// 4. if a policy reassigns the tag of a space that is loaded, [`reassigned`](Self::reassigned) returns the new tag
+///    from then on, the CPU holds no stale entries under the new tag, and [`CAN_REASSIGN`](Self::CAN_REASSIGN) is
+///    `true`.
 pub unsafe trait TagPolicy: Sync {
     /// What a space remembers for the policy.
     type Space: Send + Sync;
 
-    /// `true` if TLB entries survive a context switch (tagged TLBs). A CPU that switches back then flushes what it missed.
+    /// `true` if TLB entries survive a context switch (tagged TLBs). A CPU that switches back then flushes what it
+    /// missed.
     const ENTRIES_SURVIVE_SWITCH: bool;
     /// `true` if a CPU must load the null root before it asks for the tag of the next space, because the tag of the old
     /// space may be given away at once.
@@ -45,8 +48,8 @@ pub unsafe trait TagPolicy: Sync {
     /// Makes what a new space remembers.
     fn new_space(&self) -> Self::Space;
 
-    /// Picks the tag under which `space` runs on `cpu` from now on. Called with interrupts off on that CPU, after the full
-    /// fence of a switch (SD-5).
+    /// Picks the tag under which `space` runs on `cpu` from now on. Called with interrupts off on that CPU, after the
+    /// full fence of a switch (SD-5).
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, Self::Space>) -> Assignment;
 
     /// Notes that the entries of `space`, which runs on `cpu` under `tag` and is about to be left, agree with
@@ -84,8 +87,8 @@ pub unsafe trait TagPolicy: Sync {
     }
 }
 
-/// The calling CPU, with interrupts off. Only the engine can construct this, so a policy is never called for a switch that
-/// did not happen.
+/// The calling CPU, with interrupts off. Only the engine can construct this, so a policy is never called for a switch
+/// that did not happen.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TagCpu<'a> {
@@ -163,8 +166,8 @@ pub enum Residue {
 /// How a flush reaches a space's entries on other CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlushMethod {
-    /// By IPIs, unless the platform has other means; CPUs that have left the space catch up when they come back. Named is
-    /// the tag that all CPUs use, where they do.
+    /// By IPIs, unless the platform has other means; CPUs that have left the space catch up when they come back. Named
+    /// is the tag that all CPUs use, where they do.
     Ipis(Option<Tag>),
     /// By a broadcast under the tag, which all CPUs use: [`Platform::flush_remote`](crate::Platform::flush_remote) must
     /// answer "done", since CPUs that have left the space take what they hold to be current.
@@ -179,12 +182,12 @@ pub enum FlushMethod {
 ///
 /// # Safety
 /// Tags change hands on the word of this broadcast (SD-12). Implementers promise:
-/// 1. when [`flush_all_tags`](Self::flush_all_tags) returns, no CPU can use a user translation that one held when it was
-///    called, under any tag. Whatever cannot do that must not return.
+/// 1. when [`flush_all_tags`](Self::flush_all_tags) returns, no CPU can use a user translation that one held when it
+///    was called, under any tag. Whatever cannot do that must not return.
 pub unsafe trait TagBroadcast: Sync {
-    /// Drops all user translations of all CPUs, under every tag, and waits until that is complete. Called with interrupts
-    /// off under the allocator's lock: must not wait for software on other CPUs (INVLPGB for all of them, TLBSYNC; `TLBI
-    /// VMALLS12E1IS`, `DSB ISH`).
+    /// Drops all user translations of all CPUs, under every tag, and waits until that is complete. Called with
+    /// interrupts off under the allocator's lock: must not wait for software on other CPUs (INVLPGB for all of them,
+    /// TLBSYNC; `TLBI VMALLS12E1IS`, `DSB ISH`).
     fn flush_all_tags(&self);
 }
 

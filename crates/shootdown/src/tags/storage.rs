@@ -48,8 +48,8 @@ impl Default for TagWord {
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct CpuTags {
-    /// Tag and generation under which this CPU runs; 0 from a rollover until this CPU has taken the lock; [`IDLE`] where
-    /// it has nothing loaded.
+    /// Tag and generation under which this CPU runs; 0 from a rollover until this CPU has taken the lock; [`IDLE`]
+    /// where it has nothing loaded.
     pub(crate) active: Word,
     /// Tag and generation that this CPU ran under at the latest rollover, and ...
     pub(crate) reserved: TagWord,
@@ -91,8 +91,8 @@ pub struct TagStorage<'a> {
     pub pinned: &'a [TagWord],
     /// One for each CPU.
     pub cpus: &'a [CpuTags],
-    /// For [`GlobalAsids`](crate::tags::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the other; else
-    /// empty. A kernel that finds this too much uses fewer tags than the hardware has.
+    /// For [`GlobalAsids`](crate::tags::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the
+    /// other; else empty. A kernel that finds this too much uses fewer tags than the hardware has.
     pub caught: &'a [TagWord],
 }
 

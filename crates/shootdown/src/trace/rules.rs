@@ -1,5 +1,5 @@
-//! The rules that the engine keeps. This table is where a rule is written down: switches, commands, tests and tools read it,
-//! and `cargo xtask tidy` compares INVARIANTS.md with it.
+//! The rules that the engine keeps. This table is where a rule is written down: switches, commands, tests and tools
+//! read it, and `cargo xtask tidy` compares INVARIANTS.md with it.
 
 /// How the kernel under QEMU shows that a rule is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

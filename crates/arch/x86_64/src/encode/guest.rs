@@ -13,7 +13,8 @@ pub enum EptLevels {
     Five = 5,
 }
 
-/// A pointer to EPT tables (SDM volume 3C, "Extended-Page-Table Pointer"). Bits 51 to 12, the root, tell guests apart in TLBs.
+/// A pointer to EPT tables (SDM volume 3C, "Extended-Page-Table Pointer"). Bits 51 to 12, the root, tell guests apart
+/// in TLBs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Eptp(u64);

@@ -121,8 +121,8 @@ impl EptStrategies {
         self
     }
 
-    /// Whether VPIDs are used. A CPU that cannot drop all does without: each VM entry and exit then drops guests' translations
-    /// that are not EPT's alone.
+    /// Whether VPIDs are used. A CPU that cannot drop all does without: each VM entry and exit then drops guests'
+    /// translations that are not EPT's alone.
     pub const fn vpids(&self) -> bool {
         self.cap.invvpid_all
     }
@@ -143,9 +143,9 @@ impl EptStrategies {
 
     /// Chooses what goes for `what` on a CPU that remembers `cpu`.
     ///
-    /// A change of an EPT entry, and freed tables, take INVEPT: it drops guest-physical and combined translations of a root
-    /// under all VPIDs, tables too, and there is none for an address (SDM volume 3C, "Guidelines for Use of the INVEPT
-    /// Instruction").
+    /// A change of an EPT entry, and freed tables, take INVEPT: it drops guest-physical and combined translations of a
+    /// root under all VPIDs, tables too, and there is none for an address (SDM volume 3C, "Guidelines for Use of the
+    /// INVEPT Instruction").
     pub fn local(&self, what: LocalFlush, cpu: &EptCpu) -> EptStep {
         // A hypervisor's own memory is not EPT's; a request about it drops everything there is.
         let Some(tag) = what.tag else { return EptStep::Everything };
@@ -161,8 +161,8 @@ impl EptStrategies {
 
     /// Chooses how to load a guest.
     ///
-    /// With a flush its root goes too: the page may have been the root of a guest that is gone, whose translations stay under
-    /// the root's address until INVEPT.
+    /// With a flush its root goes too: the page may have been the root of a guest that is gone, whose translations stay
+    /// under the root's address until INVEPT.
     pub const fn install(&self, root: Root, tag: Tag, how: OnInstall) -> EptInstall {
         let (eptp, vpid) = (self.eptp(root), self.vpid(tag));
         let shared = vpid.number() == Vpid::SHARED.number();
@@ -278,8 +278,8 @@ impl EptCpu {
         root_in(self.roots.get(usize::from(tag.number()))?)
     }
 
-    /// Notes that `root` is loaded under `tag`, or nothing. A tag beyond the slots is not remembered, so that flushes of it drop
-    /// all roots.
+    /// Notes that `root` is loaded under `tag`, or nothing. A tag beyond the slots is not remembered, so that flushes
+    /// of it drop all roots.
     pub fn note(&self, root: Option<Root>, tag: Tag) {
         let word = root.map_or(0, |root| root.address() | PRESENT);
         if let (Some(slot), Some(_)) = (self.roots.get(usize::from(tag.number())), root) {

@@ -34,11 +34,11 @@ pub(crate) struct Message {
     pub(crate) writer: u8,
 }
 
-/// Memory, views of CPUs, and views on their way with interrupts. A word without messages has one, whose value is in the
-/// state's own words and whose view is empty.
+/// Memory, views of CPUs, and views on their way with interrupts. A word without messages has one, whose value is in
+/// the state's own words and whose view is empty.
 ///
-/// Rows are views, one number a word, two for what each CPU uses (`uses.rs`), and a last one for the order of fences, all of one
-/// width.
+/// Rows are views, one number a word, two for what each CPU uses (`uses.rs`), and a last one for the order of fences,
+/// all of one width.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Weak {
     pub(crate) width: usize,
@@ -175,7 +175,8 @@ impl Weak {
         entry(self.walked()).max(entry(WALK)).into()
     }
 
-    /// A barrier against hardware: from here on walks read, and interrupts carry, what `cpu` knows of the first `words`.
+    /// A barrier against hardware: from here on walks read, and interrupts carry, what `cpu` knows of the first
+    /// `words`.
     pub(crate) fn synchronize(&mut self, cpu: usize, words: usize) {
         let (from, to) = (self.span(cpu, CURRENT).start, self.span(cpu, SYNCED).start);
         self.views.copy_within(from..from + words, to);
@@ -238,8 +239,8 @@ impl Weak {
         index
     }
 
-    /// Drops what no CPU can read any more, nor its walks of one of the first `watched` words. `reads` says whether a CPU may
-    /// ever use a word again.
+    /// Drops what no CPU can read any more, nor its walks of one of the first `watched` words. `reads` says whether a
+    /// CPU may ever use a word again.
     pub(crate) fn prune(&mut self, watched: usize, reads: impl Fn(usize, u16) -> bool) {
         let mut start = 0;
         while start < self.messages.len() {
