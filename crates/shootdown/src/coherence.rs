@@ -157,15 +157,15 @@ pub unsafe trait SendIpis: Coherence {
 #[diagnostic::on_unimplemented(message = "`{Self}` makes no hypercalls", note = "implement `FlushRemote`")]
 pub unsafe trait FlushRemote: Coherence {
     /// Whether [`flush_remote`](Self::flush_remote) synchronises contexts too ([`FlushRequest::syncs_contexts`]). The
-    /// calls of Hyper-V do not; the SBI has one for `fence.i`. Without, the engine refuses [`FlushRequest::contexts`]
-    /// by a panic (SD-21): a guest that changes code sends IPIs of its own for that.
+    /// calls of Hyper-V do not; the SBI has one for `fence.i`. If this is `false`, the engine refuses
+    /// [`FlushRequest::contexts`] by a panic (SD-21): a guest that changes code sends its own IPIs for that.
     const SYNCS_CONTEXTS: bool = false;
-    /// Flushes, and returns when it is done: a call that got halfway is repeated. Called with interrupts off, so that a
-    /// page for hypercalls may be one of this CPU's.
+    /// Flushes, and returns when it is done: it repeats a hypercall that ended halfway. Called with interrupts off, so
+    /// it may use a hypercall page of this CPU's own.
     fn flush_remote(&self, what: &RemoteRequest<'_>);
 }
 
-/// What [`FlushRemote`] is to flush.
+/// What [`FlushRemote`] must flush.
 pub struct RemoteRequest<'a> {
     /// The space; nothing for kernel memory.
     pub space: Option<SpaceId>,
@@ -176,7 +176,7 @@ pub struct RemoteRequest<'a> {
     each: &'a ForEachSet<'a>,
 }
 
-/// What [`Coherence::invalidate_secondary`] is to have dropped.
+/// What [`Coherence::invalidate_secondary`] must have secondary TLBs drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondaryRequest {
     /// The space; nothing for kernel memory.
@@ -202,14 +202,14 @@ type ForEachSet<'a> = dyn Fn(&mut dyn FnMut(CpuSet)) + 'a;
 
 impl RemoteRequest<'_> {
     /// Calls `visit` with the CPUs that must be reached, up to 64 at a time, this one among them where it holds
-    /// translations: members of the space, or for kernel memory all CPUs on line. None is empty; where there is none,
-    /// nobody holds any.
+    /// translations: members of the space, or for kernel memory all CPUs on line. No set is empty. If `visit` is never
+    /// called, no CPU holds a translation.
     pub fn for_each_set(&self, mut visit: impl FnMut(CpuSet)) {
         (self.each)(&mut visit);
     }
 }
 
-/// How CPUs are told. The two below implement it, and nothing else does.
+/// How CPUs are told to flush. Only [`Ipis`] and [`Hypercalls`] implement it.
 pub trait Transport<C: Coherence>: sealed::Sealed + Sync {
     #[doc(hidden)]
     const INTERRUPTS: bool;
@@ -227,7 +227,7 @@ pub struct Ipis;
 
 /// A hypervisor or firmware flushes, and no IPI is sent. No CPU can be lazy then:
 /// [`enter_lazy`](Shootdown::enter_lazy) does not build. Contexts are synchronised where the machine says so
-/// ([`FlushRemote::SYNCS_CONTEXTS`]); elsewhere a request for that is refused.
+/// ([`FlushRemote::SYNCS_CONTEXTS`]); otherwise the engine refuses a request for that.
 #[derive(Clone, Copy, Debug)]
 pub struct Hypercalls;
 
@@ -253,7 +253,7 @@ impl<C: SendIpis> Transport<C> for Ipis {
 impl<C: FlushRemote> Transport<C> for Hypercalls {
     const INTERRUPTS: bool = false;
     const SYNCS_CONTEXTS: bool = C::SYNCS_CONTEXTS;
-    /// A CPU between two roots is the only one that anybody waits for, and gets there by itself.
+    /// A flush waits only for a CPU that is between two roots, and such a CPU finishes its switch by itself.
     #[inline]
     fn send_ipis(_: &C, _: CpuSet) {}
     fn flush_remote(platform: &C, what: &RemoteRequest<'_>) -> Remote {
@@ -303,7 +303,7 @@ where
     X::flush_remote(machine, &RemoteRequest { space, root, request: what.request, each: &each })
 }
 
-/// A pointer to a space that is counted, of which there is none here: so no references, and no loads by the engine.
+/// The pointer to a counted space. It has no values: such an engine has no references and loads no root.
 #[derive(Clone, Copy, Debug)]
 pub struct Uncounted(Infallible);
 

@@ -27,11 +27,11 @@ pub struct Entry<'a, P: Platform> {
     way: Way<'a, P>,
     tag: Tag,
     how: OnInstall,
-    /// Another thread is on another CPU.
+    /// Not `Send`: another thread runs on another CPU.
     on_this_cpu: PhantomData<*const ()>,
 }
 
-/// How this CPU comes to run in the space, and what a drop takes back.
+/// How this CPU comes to run in the space, and what a drop undoes.
 enum Way<'a, P: Platform> {
     /// It ran there already.
     Stays,
@@ -57,7 +57,7 @@ impl core::error::Error for Evicted {}
 
 impl<P: Platform> Shootdown<P> {
     /// Begins to load `space` where the embedder loads roots itself (Linux: `switch_mm` up to the write of CR3). Turns
-    /// interrupts off until the answer is gone; the answer says what goes with the load.
+    /// interrupts off until the returned [`Entry`] is gone; the entry says which tag to load and what to flush with it.
     ///
     /// The owner of the space keeps it in place until it is [retired](Self::retire). Never waits.
     ///
@@ -137,7 +137,8 @@ impl<P: Platform> Shootdown<P> {
     /// Waits until no CPU has `space` loaded, lazy or not: its owner may then give up its page tables and its memory.
     /// For owners who count references themselves; a [registered](Self::register) space ends with its references.
     ///
-    /// Nobody enters it from now on, and no thread runs in it: CPUs that are lazy on it are evicted.
+    /// The caller makes sure that no CPU enters it from now on and no thread runs in it. CPUs that are lazy on it are
+    /// evicted.
     ///
     /// # Panics
     /// If another engine made the space, it is registered, or user code runs in it on this CPU.
@@ -160,8 +161,8 @@ impl<P: Platform> Shootdown<P> {
         self.end_retire(space);
     }
 
-    /// Begins to retire a space, as [`retire`](Self::retire) does, and leaves the completion to be asked for. Never
-    /// waits; call it with interrupts off too.
+    /// Begins to retire a space, as [`retire`](Self::retire) does, and returns a ticket for its completion. Never
+    /// waits; you may call it with interrupts off.
     ///
     /// # Panics
     /// As [`retire`](Self::retire).
@@ -188,7 +189,8 @@ impl<P: Platform> Shootdown<P> {
     /// Whether no CPU has the space loaded any more. Once the answer is `true`, it stays `true`. Never waits.
     ///
     /// # Errors
-    /// [`ForeignTicket`], if [`begin_retire`](Self::begin_retire) did not answer it for this space.
+    /// [`ForeignTicket`], if the ticket is not the one that [`begin_retire`](Self::begin_retire) returned for this
+    /// space.
     pub fn is_retired(&self, space: &AddressSpace<P>, ticket: &mut Ticket<P>) -> Result<bool, ForeignTicket> {
         self.must_own(space);
         if !ticket.retires(space) {
@@ -201,7 +203,7 @@ impl<P: Platform> Shootdown<P> {
         Ok(gone)
     }
 
-    /// Takes back what the space had of the engine, once.
+    /// Takes back what the engine gave the space, once.
     fn end_retire(&self, space: &AddressSpace<P>) {
         // ORDER: relaxed; it only matters which thread takes the duty (`retire-asked`).
         if space.structs.compare_exchange(RETIRING, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {

@@ -179,7 +179,7 @@ fn weakened(site: Site) -> bool {
     injected() & FAULT == SITE_BASE + site as u64
 }
 
-/// Whether mutant `n` is chosen, of those that `cargo xtask mutants` weaves into a copy of this source.
+/// Whether mutant `n` is chosen of those that `cargo xtask mutants` puts into a copy of this source.
 #[cfg(shootdown_mutants)]
 pub(crate) fn mutant(n: u64) -> bool {
     injected() & FAULT == MUTANT_BASE + n

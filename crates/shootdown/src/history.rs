@@ -92,9 +92,9 @@ impl FlushHistory {
         &self.generation
     }
 
-    /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; nothing where everything
-    /// must go. The plan holds no pages: the CPU that carries it out [`recall`](Self::recall)s them again, and flushes
-    /// everything if one is gone by then.
+    /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; `None` if it must flush
+    /// everything. The plan holds no pages: the CPU that carries it out [`recall`](Self::recall)s them again, and
+    /// flushes everything if one is gone by then.
     pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Option<Plan> {
         let mut plan = Plan { first: seen + 1, frees_tables: false };
         if now - seen > HISTORY_LEN as u64 {

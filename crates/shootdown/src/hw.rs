@@ -60,7 +60,7 @@ pub(crate) fn space_at<'a, P: Platform>(address: u64) -> Option<&'a AddressSpace
 /// Moves the handle out of a reference.
 ///
 /// # Invariants
-/// The reference ends with this call: nobody uses its handle again.
+/// The reference ends with this call: its handle is not used again.
 #[inline]
 pub(crate) fn take_handle<H>(handle: &mut ManuallyDrop<H>) -> H {
     // SAFETY: 1. the handle is not used again, by the invariant above; fields in `ManuallyDrop` are not dropped either.

@@ -43,7 +43,8 @@ pub unsafe trait MaskStore: Sync {
     /// The words.
     fn words(&self) -> &[MaskWord];
 
-    /// The summary of the words, which spares flushes those where nobody has ever been; without one all are read.
+    /// The summary of the words. It spares flushes the words in which no CPU has ever been; without a summary they read
+    /// all.
     #[inline]
     fn summary(&self) -> Option<&MaskSummary> {
         None
@@ -154,7 +155,7 @@ unsafe impl<const WORDS: usize> MaskStore for CpuMask<WORDS> {
 /// A CPU mask whose words the embedder lends, for a number of CPUs known only at boot (Linux: `cpumask_var_t`):
 /// [`mask_words`] says how many words.
 ///
-/// Lent for good: two masks never share words, and so it cannot be copied.
+/// The words are lent for as long as the mask lives: two masks never share words, so a mask cannot be copied.
 ///
 /// # Examples
 /// ```
@@ -173,7 +174,7 @@ pub struct BorrowedMask<'a> {
 
 impl<'a> BorrowedMask<'a> {
     const_fn! {
-        /// Empties `words` and uses them. A space's mask needs as many as that of the engine, else
+        /// Empties `words` and uses them. A space's mask needs as many as that of the engine; otherwise
         /// [`new_space`](crate::Shootdown::new_space) refuses it.
         pub fn new(words: &'a mut [MaskWord]) -> Self {
             let mut next = 0;
@@ -200,7 +201,7 @@ unsafe impl MaskStore for BorrowedMask<'_> {
     }
 }
 
-/// The operations on a mask, for the engine alone: there is none that touches another CPU's bit.
+/// The operations on a mask, for the engine alone. None of them touches another CPU's bit.
 pub(crate) struct Members<'a, M: MaskStore>(&'a M);
 
 impl<'a, M: MaskStore> Members<'a, M> {
@@ -227,7 +228,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         self.word(cpu).load(Ordering::Relaxed) & bit(cpu) != 0
     }
 
-    /// Whether `cpu` is a member; seen gone means that its last use is over.
+    /// Whether `cpu` is a member. `false` means that its last use of the space is over.
     #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
         // ORDER(SD-8): as in `others_between`; partner: `remove_self`. `offline_cpu` calls it.
@@ -289,7 +290,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         }
     }
 
-    /// The same set, of which the compiler sees that it is of the only word where there is one.
+    /// The same set. Where the mask has one word, the compiler then sees that the set is of that word.
     #[inline]
     pub(crate) fn known(&self, batch: CpuSet) -> CpuSet {
         if self.0.words().len() == 1 { CpuSet { word: 0, ..batch } } else { batch }
@@ -306,7 +307,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         }
     }
 
-    /// [`others`](Self::others) for callers that are not in a hurry: its code is there once.
+    /// [`others`](Self::others) for callers that are not in a hurry: they share one copy of its code.
     #[inline(never)]
     pub(crate) fn others_from(&self, me: Option<CpuId>, first: u32) -> Option<CpuSet> {
         self.others(me, first)
@@ -407,7 +408,7 @@ impl CpuSet {
         self.bits
     }
 
-    /// Keeps those members for which `keep` says so.
+    /// Keeps those members for which `keep` returns `true`.
     #[inline]
     pub(crate) fn filtered(self, mut keep: impl FnMut(CpuId) -> bool) -> Self {
         let kept = self.filter(|cpu| keep(*cpu)).fold(0, |bits, cpu| bits | bit(cpu));

@@ -25,7 +25,7 @@ pub(crate) struct Mail {
     /// Pending IPI requests; see [`IpiState`].
     pub(crate) ipi_pending: Word,
     /// Address of a space that asks this CPU to leave its mask, or 0. One at a time; a second request is dropped, which
-    /// costs time and nothing else.
+    /// costs only time.
     pub(crate) trim: Word,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Published {
 pub(crate) struct Own {
     /// Tag under which the loaded space runs.
     pub(crate) tag: Word,
-    /// The identity that was last given to a space here. Where it ends a block the next space needs a new block.
+    /// The identity that this CPU last gave to a space. If it ends a block, the next space needs a new block.
     pub(crate) last_id: Word,
     pub(crate) slots: TagSlots,
     pub(crate) counters: Counters,

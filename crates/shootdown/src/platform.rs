@@ -123,12 +123,12 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether [`send_ipis`](Self::send_ipis) is anything but its default. A flush then posts the requests of up to 64
     /// CPUs before it interrupts them all at once.
     const MULTICAST: bool = false;
-    /// Whether IPIs reach CPUs. If not, [`flush_remote`](Self::flush_remote) always answers [done](Remote::Done), and
+    /// Whether IPIs reach CPUs. If not, [`flush_remote`](Self::flush_remote) must always return [`Remote::Done`], and
     /// no CPU can be evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
     const INTERRUPTS: bool = true;
-    /// Whether [requests for contexts](FlushRequest::contexts) reach CPUs: by IPIs, or where there are none by
-    /// [`flush_remote`](Self::flush_remote), if that synchronises contexts. Where none does, they are refused by a
-    /// panic (SD-21).
+    /// Whether [requests for contexts](FlushRequest::contexts) reach CPUs: by IPIs, or, on a machine without IPIs, by a
+    /// [`flush_remote`](Self::flush_remote) that synchronises contexts. If neither does, the engine refuses such
+    /// requests by a panic (SD-21).
     const SYNCS_CONTEXTS: bool = Self::INTERRUPTS;
 
     /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the
@@ -160,8 +160,9 @@ pub unsafe trait Platform: Sync + Sized {
     /// [`flush_on_entry`](Self::flush_on_entry) answered for), and to synchronise its context before it runs code that
     /// was changed. Only reads. Called in any context.
     ///
-    /// It is not told of what: a [`Ticket`](crate::flush::Ticket) asks as well, which has outlived request and space.
-    /// So one answer holds for all of them, translations of the kernel's among them, and is about where the CPU is.
+    /// It does not learn which flush the engine asks about, since a [`Ticket`](crate::flush::Ticket) asks after its
+    /// request and its space may be gone. So the answer must hold for every flush, those of kernel memory too: it says
+    /// where the CPU is.
     fn needs_ack(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
@@ -169,17 +170,17 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default:
     /// a CPU that was skipped may then turn out to be running, and is sent an IPI after all.
     const FLUSHES_ON_ENTRY: bool = false;
-    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user) (Linux: `ct_user_enter`). Where none does, no
-    /// flush of kernel memory asks which mode a CPU is in.
+    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user) (Linux: `ct_user_enter`). If this is `false`,
+    /// flushes of kernel memory do not look at the mode of a CPU.
     const USER_MODE: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
     /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
     /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
     /// Called pinned.
     ///
-    /// It is asked for `request`, of `space` or of kernel memory where there is none, and may say no to what is better
-    /// interrupted for. Everything goes whatever the request is: global translations and cached tables too, and the
-    /// context is synchronised.
+    /// `request` is of `space`, or of kernel memory if that is `None`. The platform may return `false` for a request
+    /// that deserves an interrupt. After `true` the CPU flushes everything, whatever the request is: global
+    /// translations and cached tables too, and it synchronises its context.
     fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
         let _ = (cpu, space, request);
         false
@@ -190,13 +191,13 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB,
     /// a shadow MMU (Linux: `mmu_notifier`, `mmu_notifier_arch_invalidate_secondary_tlbs`). A flush then calls
     /// [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what that posted is
-    /// [done](Self::secondary_is_done) (SD-22). Where it is `false`, such translations are the embedder's to end before
+    /// [done](Self::secondary_is_done) (SD-22). If it is `false`, the embedder must end such translations itself before
     /// it frees anything.
     const SECONDARY_TLBS: bool = false;
-    /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none: posts to a
-    /// queue, and does not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Answers how far the queue must
-    /// have been worked off for that to be done; 0 where nothing is to be waited for. Positions rise; with several
-    /// queues, they are numbers of the platform's own.
+    /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory if that is `None`: posts to a
+    /// queue, and does not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Returns the position up to
+    /// which the queue must be worked off before the flush is complete, or 0 if there is nothing to wait for. Positions
+    /// rise; with several queues, they are numbers of the platform's own.
     ///
     /// Called once a flush, after page-table stores were [published](Self::publish_tables) and the generation was
     /// announced, before CPUs are told; also where no CPU has the space loaded, and where CPUs are told
@@ -239,8 +240,8 @@ pub unsafe trait Platform: Sync + Sized {
         let _ = (space, request);
         0
     }
-    /// Whether secondary TLBs have worked off their queue up to `position`: they use nothing any more that was to be
-    /// dropped, and what they did with it is over before what the caller does next (an acquire load, say). Once it is
+    /// Whether secondary TLBs have worked off their queue up to `position`: they no longer use what they had to drop,
+    /// and their accesses through it are ordered before what the caller does next (by an acquire load, say). Once it is
     /// true it stays true. Only reads. Called in any context.
     fn secondary_is_done(&self, position: u64) -> bool {
         const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `secondary_is_done`") };
@@ -264,12 +265,12 @@ pub unsafe trait Platform: Sync + Sized {
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
-    /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
-    /// be unmapped. Called with interrupts off.
+    /// Called on a CPU that goes off line, after its last flush. After it returns, this CPU touches nothing that can be
+    /// unmapped. Called with interrupts off.
     fn before_offline(&self) {}
     /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush:
-    /// entries that `request` covers were cleared, of `space`, or of kernel memory where there is none. The answer
-    /// comes back in [`released`](Self::released); 0 stands for nothing. For the TLB sanitizer; any context.
+    /// entries that `request` covers were cleared, of `space`, or of kernel memory if that is `None`. The engine passes
+    /// the returned number to [`released`](Self::released); 0 stands for nothing. For the TLB sanitizer; any context.
     #[inline]
     fn gathered(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
         let _ = (space, request);
@@ -288,8 +289,8 @@ pub unsafe trait Platform: Sync + Sized {
     }
 }
 
-/// Prices of TLB flushes, in cycles or any other unit: they decide whether pages are flushed one by one or the tag
-/// goes.
+/// Costs of TLB flushes, in cycles or any other unit. From them the engine decides whether to flush pages one by one or
+/// the whole tag.
 ///
 /// # Examples
 /// ```
@@ -303,22 +304,22 @@ pub unsafe trait Platform: Sync + Sized {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushCosts {
-    /// A page that is flushed by itself.
+    /// Cost to flush one page.
     pub page: u64,
-    /// Everything under a tag.
+    /// Cost to flush everything under a tag.
     pub tag: u64,
-    /// A translation that must be loaded again.
+    /// Cost to load one translation again.
     pub refill: u64,
-    /// Translations that are loaded again after a tag was flushed: what a CPU uses of a space until it is flushed
-    /// again.
+    /// Number of translations that a CPU loads again after its tag was flushed: what it uses of a space until the next
+    /// flush.
     pub refills: u64,
 }
 
 impl FlushCosts {
-    /// Prices of a server of the 2020s.
+    /// Costs on a server of the 2020s.
     pub const TYPICAL: Self = Self { page: 200, tag: 400, refill: 60, refills: 20 };
 
-    /// Most pages that cost no more one by one than the tag and its refills. At least 1.
+    /// The most pages that cost no more to flush one by one than the tag and its refills. At least 1.
     pub const fn ceiling(self) -> u64 {
         let whole = self.tag.saturating_add(self.refill.saturating_mul(self.refills));
         let page = if self.page == 0 { 1 } else { self.page };
@@ -369,7 +370,7 @@ unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalFlush {
-    /// The tag under which entries go; nothing for kernel memory.
+    /// The tag under which entries are dropped; `None` for kernel memory.
     pub tag: Option<Tag>,
     /// What of it goes.
     pub request: FlushRequest,
@@ -385,13 +386,13 @@ impl LocalFlush {
 pub enum OnInstall {
     /// They stay (x86: CR3 with bit 63).
     Keep,
-    /// They go. On hardware without tags every install does this.
+    /// They are dropped. On hardware without tags every install does this.
     Flush,
 }
 
 /// A flush of all CPUs' TLBs, for [`Platform::flush_remote`] (Linux: `broadcast_tlb_flush`).
 pub struct RemoteFlush<'a, P: Platform> {
-    /// The space; nothing for kernel memory.
+    /// The space; `None` for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,
     /// The tag under which every CPU runs it, where there is one such tag (see
     /// [`FlushMethod`](crate::tags::FlushMethod)).

@@ -73,7 +73,7 @@ impl<'m, P: Platform> StructLike<'m, P> {
         hw::take_handle(&mut self.handle)
     }
 
-    /// Moves all of it out of a reference that ends.
+    /// Moves the machine and the handle out of a reference that ends.
     fn pass_on(&mut self) -> Self {
         Self::new(self.engine, self.take())
     }

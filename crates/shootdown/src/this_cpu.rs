@@ -83,8 +83,8 @@ impl<'a, P: Platform> ThisCpu<'a, P> {
         self.were_on
     }
 
-    /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has none from here
-    /// on.
+    /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has no root from
+    /// here on.
     #[inline]
     pub(crate) fn enter(engine: &'a Shootdown<P>, reason: IrqReason) -> Self {
         let off = Off { engine, were_on: engine.platform().irq_save(reason) };
@@ -116,7 +116,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         Loaded(self.local.published.loaded.load(Ordering::Relaxed))
     }
 
-    /// The same as [`switch_to`](Self::switch_to), for callers that are rare: its code is there once for them.
+    /// The same as [`switch_to`](Self::switch_to), for rare callers, which share one copy of its code.
     #[inline(never)]
     pub(crate) fn switch_to_rarely(self, next: &AddressSpace<P>) {
         self.switch_to(next);

@@ -16,9 +16,9 @@ impl<P: Platform> Shootdown<P> {
     /// space, CPUs that ran it before take their bits away. Each removes itself, in its IPI handler, so a borrower that
     /// arrives meanwhile cannot lose the bit that it has just set.
     ///
-    /// A request and no promise: a CPU that goes idle meanwhile stays a member until the next one. Waits until no
-    /// request names the space any more; a CPU that has not answered after [`STALL_POLLS`](Platform::STALL_POLLS) polls
-    /// is asked no longer.
+    /// This is a request, not a guarantee: a CPU that goes idle meanwhile stays a member until the next trim. Waits
+    /// until no request names the space any more; after [`STALL_POLLS`](Platform::STALL_POLLS) polls it withdraws the
+    /// request from a CPU that has not answered.
     ///
     /// # Panics
     /// If another engine made the space.

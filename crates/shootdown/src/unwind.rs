@@ -1,6 +1,6 @@
-//! Work that is left where a callback unwinds in the middle of a call; `docs/hard-life.md` has the table.
+//! What remains to be done when a callback unwinds in the middle of a call; `docs/hard-life.md` has the table.
 //!
-//! Where panics abort all of this is nothing.
+//! Where panics abort, all of this compiles to nothing.
 
 use crate::engine::Shootdown;
 use crate::hw;

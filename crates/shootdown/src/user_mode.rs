@@ -29,13 +29,13 @@ impl<P: Platform> Shootdown<P> {
     /// Says that this CPU is about to run user code, and will catch up before it uses kernel memory again (Linux:
     /// `ct_user_enter`). Until [`exit_user`](Self::exit_user), flushes of kernel memory neither interrupt it nor wait
     /// for it, unless they free page tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full
-    /// fence. Where kernel memory is flushed by broadcasts it spares nobody anything.
+    /// fence. Where kernel memory is flushed by broadcasts it saves nothing.
     ///
-    /// The platform has [`USER_MODE`](Platform::USER_MODE) set. Where it has not, debug builds panic; in others flushes
+    /// The platform must have [`USER_MODE`](Platform::USER_MODE) set. If not, debug builds panic; in others flushes
     /// interrupt this CPU all the same.
     ///
-    /// Flushes of spaces interrupt it as ever: user code uses those. Whatever interrupts it takes the mark away with
-    /// `exit_user`, so each way back to user mode calls this again.
+    /// Flushes of spaces interrupt it as ever: user code uses those. Each handler that interrupts it removes the mark
+    /// with `exit_user`, so each way back to user mode calls this again.
     ///
     /// # Safety
     /// The caller must ensure that:

@@ -128,7 +128,7 @@ impl<P: Platform> Drop for IpiPoller<'_, P> {
 impl<P: Platform> Shootdown<P> {
     /// Waits as [`IpiPoller::wait_for`] does, and polls no longer than that takes.
     ///
-    /// Not generic, so that its code is there once.
+    /// Not generic, so that there is one copy of its code.
     #[inline(never)]
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         let pin = self.platform().pin();
@@ -142,8 +142,8 @@ impl<P: Platform> Shootdown<P> {
         IpiPoller::begin(self, &pin).wait_for_secondary(position);
     }
 
-    /// Waits for something that need not happen: until `ready`, or until `cpu` has timed out once, was reported and was
-    /// sent another IPI.
+    /// Waits for something that may never happen: until `ready`, or until `cpu` has timed out once, was reported and
+    /// was sent another IPI.
     #[inline(never)]
     pub(crate) fn wait_or_time_out(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         let pin = self.platform().pin();
