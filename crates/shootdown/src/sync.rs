@@ -43,8 +43,8 @@ pub(crate) enum Waited {
 /// look would only multiply its states.
 pub(crate) const EAGER: bool = cfg!(not(any(shootdown_explore, shootdown_loom)));
 
-/// Whether a callback may unwind, and its caller go on. Not where panics abort, as on bare metal: what recovers from it
-/// costs nothing there. Checkers abandon a run that panics, and counts are those of bare metal.
+/// Whether a callback may unwind and its caller go on. `false` where panics abort, as on bare metal: there the recovery
+/// code costs nothing. Checkers abandon a run that panics, and counts are those of bare metal.
 pub(crate) const UNWINDS: bool =
     cfg!(all(panic = "unwind", not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))));
 

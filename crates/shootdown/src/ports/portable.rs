@@ -7,8 +7,8 @@ use crate::platform::Platform;
 use crate::refs::UserRef;
 use crate::space::AddressSpace;
 
-/// A platform over ports: what makes it, and the code around it that its contract speaks of. Roots are numbers of the
-/// ports ([`Ports::write_root`]), or made of them.
+/// A platform over ports: how to make it, and the kernel code around it that its contract mentions. Roots are numbers
+/// of the ports ([`Ports::write_root`]), or made of them.
 ///
 /// A file that `shootdown doctor` reads names its platform `PlatformUnderTest`:
 ///
@@ -29,7 +29,7 @@ pub trait Portable<H: Ports>:
     /// ([`Embedded`](super::Embedded)): the doctor then looks at no load.
     const LOADS_ROOTS: bool = true;
 
-    /// Whether other CPUs are told by IPIs. `false` where a hypervisor flushes for all
+    /// Whether the engine tells other CPUs by IPIs. `false` where a hypervisor flushes for all
     /// ([`Hypercalls`](crate::coherence::Hypercalls)): the doctor then has no CPU be lazy, and waits for no interrupt.
     const SENDS_IPIS: bool = true;
 
@@ -75,8 +75,8 @@ pub trait Portable<H: Ports>:
     fn leave_user(engine: &Shootdown<Self>) {
         engine.enter_lazy();
     }
-    /// How many spans are open on this CPU in which its thread is not preempted (Linux: `preempt_count`), where
-    /// [`PREEMPTS`](Self::PREEMPTS).
+    /// The number of open spans on this CPU in which its thread is not preempted (Linux: `preempt_count`). Used if
+    /// [`PREEMPTS`](Self::PREEMPTS) is set.
     fn pins(&self) -> u32 {
         0
     }

@@ -1,4 +1,4 @@
-//! What one CPU may hold, as far as the platform can see: written by that CPU, read by CPUs that give something back.
+//! What one CPU may hold, as far as the platform can see: written by that CPU, read by CPUs that free something.
 
 use super::removal::{AddressRange, Removal};
 use super::words::raise;

@@ -43,7 +43,7 @@
 //! A platform whose handles cannot be written for two machine types tells a [`Sanitizer`] by hand, with a call or two
 //! in each of nine of its methods: the kernel that comes with the engine does.
 //!
-//! A violation is counted and told to a [`Verdict`]: [`Panics`], [`Counts`], or a function of one's own.
+//! A violation is counted and reported to a [`Verdict`]: [`Panics`], [`Counts`], or a function of your own.
 //!
 //! # What it sees
 //! * Every gather, when it announces its flush and when it lets its frames go: every CPU that has the space loaded by
@@ -54,9 +54,9 @@
 //! * Other removals, and those of kernel memory, once [`Checked::removed`] and [`Checked::about_to_free`] say so; a CPU
 //!   that comes on line must have flushed them.
 //!
-//! It believes nothing that the engine keeps: no mask, no generation, no word of what is loaded. With any one of the
-//! rules SD-1 to SD-10 and SD-12 to SD-14 removed from the engine it reports, and about the engine as it ships it is
-//! silent; both are explored, its own cells included.
+//! It does not rely on the engine's state: not on masks, generations, or the words that say what is loaded. If any one
+//! of the rules SD-1 to SD-10 and SD-12 to SD-14 is removed from the engine, it reports a violation. It reports nothing
+//! about the engine as it ships. The explorer checks both, the sanitizer's own cells included.
 //!
 //! # What it cannot see
 //! * Whether hardware did what the platform says: a flush counts as done when the platform returns from it.

@@ -12,9 +12,9 @@ pub struct Violation {
     pub cpu: CpuId,
     /// The tag under which it holds it; [`Tag::NONE`] for kernel memory and where there are no tags.
     pub tag: Tag,
-    /// Whose it is; nothing for kernel memory.
+    /// The space that it belongs to; `None` for kernel memory.
     pub space: Option<SpaceId>,
-    /// First and last address of what was unmapped; nothing where the whole space is meant.
+    /// First and last address of what was unmapped; `None` for the whole space.
     pub pages: Option<(VirtAddr, VirtAddr)>,
     /// Whether page tables are given back too.
     pub frees_tables: bool,
@@ -30,7 +30,7 @@ pub struct Violation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Something is given back while a CPU may still use it.
+    /// A frame is freed while a CPU may still use it.
     GivenBack,
     /// A CPU begins to use a space again, and has not flushed what was given back meanwhile.
     CameBack,
@@ -157,6 +157,6 @@ pub struct Tally {
     /// Violations.
     pub violations: u64,
     /// Checks that could not be made, because the sanitizer has forgotten too much: more removals were under way than
-    /// it remembers, or a CPU has flushed more ranges since. No such check accuses anybody.
+    /// it remembers, or a CPU has flushed more ranges since. Such a check reports no violation.
     pub unchecked: u64,
 }

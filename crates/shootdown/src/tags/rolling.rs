@@ -14,7 +14,7 @@
 //! ```
 //! When no tag is free (1, 5) generations roll over: every tag is free again but those that CPUs run under, which they
 //! go on using (reserved), and pinned ones. What a CPU holds under the others is flushed before it uses a tag of the
-//! new generation; who does that is where the three differ.
+//! new generation; the three allocators differ in who does that.
 //!
 //! # The lock-free path and a rollover
 //!
@@ -64,8 +64,7 @@ impl TagContext {
         }
     }
 
-    /// The latest tag, for flushes: where it is void by now, nobody runs the space under it, and the flush does no
-    /// harm.
+    /// The latest tag, for flushes. If it is void by now, no CPU runs the space under it, and the flush does no harm.
     #[inline]
     pub fn tag(&self) -> Option<Tag> {
         // ORDER: relaxed; after a full fence (SD-4) an initiator sees the tag under which older translations were loaded

@@ -12,7 +12,8 @@ use crate::types::Tag;
 /// - at a rollover one broadcast drops every CPU's entries under every tag, so that no CPU has a flush pending and the
 ///   lock-free path stays open to all;
 /// - a CPU runs under a VMID only while a virtual CPU is loaded: [`Shootdown::leave`](crate::Shootdown::leave), called
-///   when it is put, gives up the CPU's claim, so that the VMIDs of machines that do not run are not reserved;
+///   when the virtual CPU is put, gives up the CPU's claim, so that the VMIDs of machines that do not run are not
+///   reserved;
 /// - between two virtual CPUs no stage 2 is loaded, so that the old machine's tag may be given away at once. (The
 ///   order in which a tag is published and believed was the bug that Linux mended in "KVM: arm/arm64: Fix VMID alloc
 ///   race by reverting to lock-less": here tag and generation are one word, and a root is loaded only after it has a
@@ -28,8 +29,8 @@ pub struct Vmids<'a, B: TagBroadcast, const G: u32 = 48> {
 }
 
 impl<'a, B: TagBroadcast, const G: u32> Vmids<'a, B, G> {
-    /// Makes an allocator of VMIDs 1 to `tags - 1` (0 is the host's) for as many CPUs as `storage` has, which needs
-    /// neither a bitmap of pinned ones nor words for what was caught.
+    /// Makes an allocator of VMIDs 1 to `tags - 1` (0 is the host's) for as many CPUs as `storage` has. The storage
+    /// needs no bitmap of pinned tags and no words of [`TagStorage::caught`].
     ///
     /// # Errors
     /// As [`GlobalAsids::new`](crate::tags::GlobalAsids::new).
