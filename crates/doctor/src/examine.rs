@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// The source in which the contract stands.
+/// The source file that has the contract.
 pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs");
 
 /// Examines a platform; `seen` is told when a check begins, and when it has ended.
@@ -48,7 +48,7 @@ pub fn examine<P: PlatformUnderTest>() -> Report {
     examine_with::<P>(|_| {})
 }
 
-/// The outcome of a check that nothing is known of.
+/// The outcome of a check before anything is known about it.
 fn blank<P: PlatformUnderTest>(check: &Check<P>) -> Outcome {
     Outcome {
         check: check.name.to_owned(),
@@ -100,7 +100,7 @@ fn look<P: PlatformUnderTest>(check: &Check<P>, before: &Report) -> Outcome {
     outcome
 }
 
-/// Looks under one memory model; returns whether all is well.
+/// Explores under one memory model; returns whether nothing is wrong.
 fn explored<P: PlatformUnderTest>(
     check: &Check<P>,
     model: &Model,

@@ -18,7 +18,7 @@ pub(crate) const HOST: u8 = 1;
 /// Interrupt line at which a page-table store, which had left the CPU, reaches the walkers.
 pub(crate) const ARRIVAL: u8 = 2;
 
-/// How adverse the machine is, in what the platform must allow for.
+/// How adverse the machine is, within what a platform must allow for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Profile {
     /// Drops and root writes take effect when they are waited for, and no sooner.
@@ -56,10 +56,10 @@ thread_local! {
 }
 
 impl Sim {
-    /// The machine whose code runs on this thread, for what stands in for an arch crate.
+    /// The machine whose code runs on this thread, for the crate that stands in for an arch crate.
     ///
     /// # Panics
-    /// Where no platform is examined.
+    /// If no platform is being examined.
     pub fn running() -> Self {
         RUNS.get().expect("instructions of a simulated machine are for platforms that the doctor examines")
     }
@@ -86,7 +86,7 @@ impl Sim {
         self.0.walk_roots[self.this_cpu() as usize].store(root, Relaxed);
     }
 
-    /// Loads the root that was named last, under a tag, whose entries go or stay.
+    /// Loads the root that was named last, under a tag whose entries are dropped or kept.
     #[track_caller]
     pub fn load_walk_root(self, tag: u16, flush: bool) {
         let root = self.0.walk_roots[self.this_cpu() as usize].load(Relaxed);
@@ -298,7 +298,7 @@ impl Sim {
         (space as u64 + 1) << 12
     }
 
-    /// The space that a root belongs to; nothing for the kernel's.
+    /// The space that a root belongs to; `None` for the kernel's.
     pub(crate) fn space_of(root: u64) -> Option<usize> {
         assert!(root & 0xfff == 0 && root >> 12 <= 8, "{root:#x} is no root of this machine");
         (root >> 12).checked_sub(1).map(|space| space as usize)
@@ -546,7 +546,7 @@ impl Wires {
         registry.object("machine", &self.on_its_way);
     }
 
-    /// Runs a method of the platform with interrupts off, and looks that they stay off.
+    /// Runs a method of the platform with interrupts off, and checks that they stay off.
     pub(crate) fn with_interrupts_off(&self, method: impl FnOnce()) {
         let were_on = sync::irq_save();
         let inside = &self.inside[sync::cpu()];

@@ -4,8 +4,8 @@ use crate::fence::Fence;
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
-/// What a virtual CPU caches of address spaces. It belongs to the virtual CPU's thread: nobody else reaches it, and the
-/// engine drops entries of it through these calls alone, on that thread.
+/// What a virtual CPU caches of address spaces. It belongs to the virtual CPU's thread: no other thread reaches it, and
+/// the engine drops its entries only through these calls, on that thread.
 ///
 /// # Safety
 /// Implementers promise:
