@@ -51,13 +51,13 @@
 //! # How it works
 //!
 //! The code of each CPU and of each interrupt handler runs as a coroutine, up to its next operation on a word, a fence,
-//! an interrupt or the device. Given what the operations answered so far, it must always do the same; so each pair
-//! (entry point, answers) is run once and becomes a node of a trie that holds the next operation; histories after which
-//! the stack holds the same are one node (argued in `machine/merge.rs`). From then on exploring is table look-up over a
-//! compact state: memory, store buffers, each CPU's stack of frames (nodes), the device. Each distinct part of a state
-//! is stored once and has a 32-bit number; a state is one number per part and its parent, about 30 bytes for three
-//! CPUs. Levels of equal distance from the start are expanded one after the other, by any number of workers, to the
-//! same result.
+//! an interrupt or the device. After the same answers to its operations so far, it must always do the same. So each
+//! pair (entry point, answers) is run once and becomes a node of a trie that holds the next operation. Histories after
+//! which the stack holds the same are one node (argued in `machine/merge.rs`). From then on exploring is table look-up
+//! over a compact state: memory, store buffers, each CPU's stack of frames (nodes), the device. Each distinct part of a
+//! state is stored once and has a 32-bit number; a state is one number per part and its parent, about 30 bytes for
+//! three CPUs. Levels of equal distance from the start are expanded one after the other, by any number of workers, to
+//! the same result.
 //!
 //! [`sync::wait_until`] blocks until a word it read changes: a stuck machine is a state in which nothing moves.
 //! [`sync::retry`] goes back to where it began: spinning is a cycle.
@@ -87,9 +87,9 @@
 //! livelock. Runs with and without reductions are compared by that on random programs in the tests; and with the
 //! outcomes that herd7 computed of 1,199 programs, and those that an enumerator finds of random ones with interrupts.
 //!
-//! [`Options::contexts`] and [`Options::random`] visit a part of all executions, for what is too large. What they find
-//! is found, and can be replayed; a run that finds nothing says [`Verdict::Unproved`]. [`Options::all_findings`] goes
-//! on after the first finding.
+//! [`Options::contexts`] and [`Options::random`] visit a part of all executions, for what is too large. A finding of
+//! theirs is real, and can be replayed; a run that finds nothing says [`Verdict::Unproved`]. [`Options::all_findings`]
+//! goes on after the first finding.
 //!
 //! Not promised: loads that are delayed past stores (load buffering; ARM, RISC-V and POWER do that), values out of thin
 //! air, accesses of several sizes to one place, device memory; under the models with store buffers also loads that pass
@@ -103,7 +103,7 @@
 //! * Runs are abandoned without unwinding: destructors do not run and what they own leaks. Better not to allocate:
 //!   histories of a frame that has something on the heap are not merged.
 //! * The condition of a wait only loads words; an attempt of a retry keeps nothing outside words.
-//! * What must be true is demanded with [`sync::demand`]. A panic is a mistake of the model ([`Verdict::Panics`]), and
+//! * Code states what must be true with [`sync::demand`]. A panic is a mistake of the model ([`Verdict::Panics`]), and
 //!   so is what breaks these rules or asks for what the machine does not have ([`Verdict::Misuses`]).
 
 // `code` is what code under check may do, `machine` what one move does, `search` visits all states, `report` tells; each uses those

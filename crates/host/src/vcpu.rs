@@ -26,7 +26,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     /// Makes the calling thread virtual CPU `number`, with `tlb` for its TLB, and brings it on line.
     ///
     /// # Errors
-    /// [`AttachError`]: there is no such CPU, or it is a thread already, or the thread is a CPU already (and no
+    /// [`AttachError`]: there is no such CPU, another thread is that CPU, or this thread is a CPU already (and no
     /// [identity callback](crate::MachineBuilder::identity) tells the two apart).
     pub fn virtual_cpu<T: Tlb>(&self, number: u32, tlb: T) -> Result<VirtualCpu<'_, P, T>, AttachError> {
         let me = CpuId::new(number);

@@ -98,14 +98,14 @@ use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 /// What the crate with the hardware provides, by
 /// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that
-/// name, which says what it must do; what is said here is what differs.
+/// name, whose documentation says what it must do. Below are only the differences.
 ///
-/// Constants and what rests on them are not linked in: virtual CPUs that flush on entry, user mode, secondary TLBs. A
-/// machine with those implements [`Platform`] itself.
+/// Constants cannot be linked in, nor the features that depend on them: virtual CPUs that flush on entry, user mode,
+/// secondary TLBs. A machine with those implements [`Platform`] itself.
 ///
 /// An `object` is the kernel's own object around a space, as one word: the pointer of an `Arc`, say.
 ///
-/// All of them are wanted; an implementation that leaves one out does not compile:
+/// All functions are required; an implementation that leaves one out does not compile:
 ///
 /// ```compile_fail,E0046
 /// use shootdown_integrations::crate_interface::PlatformIf;
@@ -144,12 +144,13 @@ pub trait PlatformIf {
     fn publish_tables();
     /// Frees the tables of a root that no CPU has loaded.
     fn free_root(root: u64);
-    /// Takes over a teardown: keeps the object, whose count is handed over and is not given up, and later makes it a
-    /// [`Handle`] again, that a `TeardownHandle` by `from_inner`, and that a teardown by `teardown_from_handle`.
+    /// Takes over a teardown: keeps the object, and with it the count that it is handed. Later it turns the object into
+    /// a [`Handle`], the handle into a `TeardownHandle` by `from_inner`, and that into a teardown by
+    /// `teardown_from_handle`.
     fn defer_teardown(object: usize);
     /// Counts one more reference to the object around a space (`Arc::increment_strong_count`).
     fn retain(object: usize);
-    /// Counts one less, and drops the object after the last (`Arc::decrement_strong_count`).
+    /// Gives up one reference, and drops the object after the last (`Arc::decrement_strong_count`).
     fn release(object: usize);
     /// Called between polls of a wait.
     fn relax(polls: u64);
@@ -265,10 +266,10 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
     }
 }
 
-/// A counted pointer to a space inside an object of the kernel's.
+/// A counted pointer to a space inside an object of the kernel.
 ///
 /// # Invariants
-/// One count of `object` is this value's, and keeps the space where it is.
+/// This value owns one count of `object`, which keeps the space in place.
 pub struct Handle<T: TagPolicy + 'static, const WORDS: usize> {
     space: NonNull<AddressSpace<Linked<T, WORDS>>>,
     object: usize,
@@ -287,7 +288,7 @@ impl<T: TagPolicy + 'static, const WORDS: usize> Handle<T, WORDS> {
     /// The caller must ensure that:
     /// 1. `space` stays valid and where it is while `object` is counted;
     /// 2. `retain` and `release` of the implementation count `object`, from any CPU;
-    /// 3. one count of it is the caller's, and goes to this value.
+    /// 3. the caller owns one count of it, which it hands to this value.
     pub const unsafe fn new(space: NonNull<AddressSpace<Linked<T, WORDS>>>, object: usize) -> Self {
         // INVARIANT: 3. and 1.
         Self { space, object }

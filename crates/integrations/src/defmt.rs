@@ -21,8 +21,8 @@ use crate::Record;
 use shootdown::CpuId;
 use shootdown::trace::Event;
 
-/// Logs an event at level `trace`. The words of the format stay in the ELF file; what is sent are an index and the
-/// numbers.
+/// Logs an event at level `trace`. The words of the format stay in the ELF file; only an index and the numbers are
+/// sent.
 #[inline]
 pub fn emit(cpu: CpuId, event: Event) {
     ::defmt::trace!("{}", Record::new(cpu, event));

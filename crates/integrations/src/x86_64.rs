@@ -92,9 +92,9 @@ impl core::fmt::Display for GatherError {
 
 impl core::error::Error for GatherError {}
 
-/// What a gather does with the mappers of the `x86_64` crate.
+/// Methods of a gather for the mappers of the `x86_64` crate.
 pub trait MapperGather<F> {
-    /// Unmaps `page` and keeps its frame, as `own` makes it one, until no CPU can reach it.
+    /// Unmaps `page`, and holds its frame, which `own` converts, until no CPU can reach it.
     ///
     /// # Errors
     /// [`GatherError`]; then nothing was changed.
@@ -119,25 +119,26 @@ pub trait MapperGather<F> {
     /// Takes the token of a page whose flags were changed (`update_flags`).
     fn changed_by<S: Size>(&mut self, token: MapperFlush<S>);
 
-    /// Takes the token of an upper entry whose flags were changed (`set_flags_p4_entry` and the like): everything goes.
+    /// Takes the token of an upper entry whose flags were changed (`set_flags_p4_entry` and the like): flushes
+    /// everything.
     fn changed_all_by(&mut self, token: MapperFlushAll);
 
-    /// Takes the token of a page that was mapped where nothing was: no CPU can hold anything of it (SDM volume 3,
-    /// 4.10.2.3), so that nothing needs to be flushed.
+    /// Takes the token of a page that was mapped where nothing was mapped before. No CPU can hold anything of it (SDM
+    /// volume 3, 4.10.2.3), so nothing needs to be flushed.
     fn mapped_by<S: Size>(&mut self, token: MapperFlush<S>);
 
-    /// Gives back the tables of `range` that have become empty, each as `own` makes it a frame, once no CPU can walk
-    /// them.
+    /// Frees the tables of `range` that have become empty, each converted by `own`, once no CPU can walk them.
     ///
-    /// It goes as far as the gather has room for, and answers the page at which it has stopped, or `None` at the end of
-    /// the range. To go on, finish the gather, open another, and clean up from that page to the end of the range.
+    /// It goes as far as the gather has room for. Returns the page at which it stopped, or `None` at the end of the
+    /// range. To go on, finish the gather, open another, and clean up from that page to the end of the range.
     ///
     /// # Errors
     /// [`GatherError::Full`] if the gather has no room for the three tables of one page; then nothing was changed.
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. what [`CleanUp::clean_up_addr_range`] asks for: each table is used once, and in this page table alone.
+    /// 1. the requirement of [`CleanUp::clean_up_addr_range`] holds: each table is used once, and in this page table
+    ///    alone.
     #[expect(unsafe_code, reason = "hands the mapper's obligation on")]
     unsafe fn clean_up<M: CleanUp>(
         &mut self,

@@ -12,7 +12,7 @@ pub struct Translation {
     pub frame: usize,
     /// The space that may use it; `None`: any (the kernel's, or a shared frame).
     pub space: Option<usize>,
-    /// Whether it allows writes (words for people; write protection is another value plus [`crate::hw::revoke`]).
+    /// Whether it allows writes. For display only; write protection is another value plus [`crate::hw::revoke`].
     pub writable: bool,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct SecondStage {
     pub(crate) keeps_first_stage: bool,
 }
 
-/// Collects what a machine is to be like at the start.
+/// Describes a machine at the start.
 #[derive(Debug)]
 pub struct Builder {
     pub(crate) cpus: usize,
@@ -81,7 +81,7 @@ pub struct Builder {
     pub(crate) marks: Vec<(u64, u64)>,
     /// CPUs whose walkers exchange none.
     pub(crate) markless: u8,
-    /// Translations that a TLB may not hold for a page at once.
+    /// Pairs of translations that a TLB may not hold for a page at the same time.
     pub(crate) conflicts: Vec<(u64, u64)>,
     /// Whether states are checked.
     pub(crate) checked: bool,
@@ -206,13 +206,13 @@ impl Builder {
         self
     }
 
-    /// Leaves states unchecked, so that another oracle has to notice.
+    /// Leaves states unchecked, so that only another oracle can notice.
     pub fn without_oracle(mut self) -> Self {
         self.checked = false;
         self
     }
 
-    /// What hardware may do, by field and in words. How much of it there is, is another matter.
+    /// What hardware may do, by field and in words, without sizes.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         macro_rules! facts {
             ($($field:ident)*) => { vec![$((stringify!($field), format!("{:?}", self.$field))),*] };

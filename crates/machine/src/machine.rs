@@ -42,7 +42,7 @@ impl Deref for Machine {
     }
 }
 
-/// What a [`Machine`] is made of.
+/// The parts of a [`Machine`].
 #[derive(Debug)]
 pub struct Hardware {
     /// Page tables in memory.
@@ -138,7 +138,7 @@ impl Machine {
         }))
     }
 
-    /// Returns the first CPU that starts otherwise than in `other`: with another root, tag, mode or TLB.
+    /// Returns the first CPU that starts differently in `other`: with another root, tag, mode or TLB.
     pub fn starts_otherwise(&self, other: &Machine) -> Option<usize> {
         let mut both = self.config.locals.iter().zip(&other.config.locals);
         both.position(|(one, two)| one != two)
@@ -155,7 +155,7 @@ impl Machine {
         self.config.checked
     }
 
-    /// Returns what code that was seen at its work gives away, each in words: `free frame 1`.
+    /// Returns what the surveyed code frees, each in words: `free frame 1`.
     pub fn given_away(&self, survey: &Survey) -> BTreeSet<String> {
         let gives = |op: &Op| op.is_mark() && !matches!(op, Op::Mapped { .. });
         self.operations(survey).filter(gives).map(|op| self.words(op)).collect()

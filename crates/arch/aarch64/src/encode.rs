@@ -38,7 +38,7 @@ impl Granule {
     }
 
     /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of
-    /// the run, as each must be named (Arm D8.7). Of what other sizes are made, nobody knows: the granule.
+    /// the run, as each must be named (Arm D8.7). For other sizes it is unknown, and the granule is returned.
     pub const fn stride(self, size: PageSize) -> PageSize {
         match (self, size) {
             (Self::Size4K, PageSize::Size2M | PageSize::Size1G) => size,
@@ -72,7 +72,7 @@ impl Width {
 pub struct Asid(u16);
 
 impl Asid {
-    /// What roots without a tag of their own are loaded under. It is flushed at each load.
+    /// The ASID under which roots without a tag of their own are loaded. It is flushed at each load.
     pub const SHARED: Asid = Asid(0);
 
     /// Wraps a number.
@@ -94,7 +94,7 @@ impl Asid {
 pub struct Vmid(u16);
 
 impl Vmid {
-    /// What guests without a tag of their own are loaded under, and none. It is flushed at each load.
+    /// The VMID under which guests without a tag of their own are loaded, and no guest. It is flushed at each load.
     pub const SHARED: Vmid = Vmid(0);
 
     /// Wraps a number.

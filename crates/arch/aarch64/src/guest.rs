@@ -1,4 +1,4 @@
-//! What carries a request about a guest out: stage 2, by VMID.
+//! Instructions that carry out a request about a guest: stage 2, by VMID.
 
 use crate::encode::{Granule, Ttl, Vmid, Width, by_ipa};
 use crate::plan::{Errata, RANGE_CEILING};
@@ -13,15 +13,15 @@ pub struct Guests {
     pub granule: Granule,
     /// VMIDs that are used (VTCR_EL2.VS).
     pub vmid: Width,
-    /// Why these CPUs cannot be used.
+    /// Errata of these CPUs.
     pub errata: Errata,
 }
 
-/// What goes.
+/// What is flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestFlush {
-    /// Pages of a guest, and then all that stage 1 made of them: entries of both stages together are found by virtual
-    /// address alone, which nobody knows here (Arm D8.14).
+    /// Pages of a guest, and then all entries of stage 1: entries that combine both stages are found only by virtual
+    /// address, which is unknown here (Arm D8.14).
     Pages(Vmid, GuestPages),
     /// A guest.
     Guest(Vmid),
@@ -38,13 +38,13 @@ impl Guests {
         }
     }
 
-    /// Chooses what goes from one CPU for `what`.
+    /// Chooses what one CPU flushes for `what`.
     pub const fn local(&self, what: LocalFlush) -> GuestFlush {
         // A hypervisor's own memory is not stage 2's: a request for it, which has no tag, drops everything there is.
         self.flush(what.tag, what.request)
     }
 
-    /// Chooses what goes from all CPUs; `tag` is the guest's on all of them, if it has one such.
+    /// Chooses what all CPUs flush; `tag` is the guest's VMID on all of them, if it has one.
     ///
     /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference. A request for
     /// contexts drops the guest; the ISB that follows synchronises this CPU alone.

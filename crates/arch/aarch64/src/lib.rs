@@ -8,7 +8,7 @@
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID drops
 //! everything, pages smaller than the granule drop the granule. Level hints ([`encode::Ttl`]) are never given on behalf
 //! of the engine: a wrong hint drops nothing, and the engine merges requests of several page sizes into one of the
-//! smallest. Nor is the common-not-private bit set: CPUs number spaces each for itself.
+//! smallest. The common-not-private bit is not set, since each CPU numbers spaces for itself.
 //!
 //! A tag that is loaded is never flushed before it is left, and one that is not is flushed before it is loaded, so that
 //! no walker meets a freed table between the two. ASID 0 is flushed at every load: it stands for no tag, and for tags

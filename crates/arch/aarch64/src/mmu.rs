@@ -28,7 +28,7 @@ impl Mmu {
         Self { strategies, roots }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }

@@ -11,9 +11,9 @@
 //! no walker meets a freed table between the two. ASID 0 is flushed at every load: it stands for no tag, and for tags
 //! that are out of range.
 //!
-//! Most cores walk no tables: a handler of the kernel's, at TLBRENTRY, does at each miss ([`Walker::Software`]). It
-//! runs with interrupts off and remembers nothing, so that a core which handles an IPI is in no walk, and freed tables
-//! need no more than their pages do. A hardware walker ([`Walker::Hardware`]) may cache tables.
+//! Most cores walk no tables: at each miss a handler of the kernel, at TLBRENTRY, does ([`Walker::Software`]). It runs
+//! with interrupts off and remembers nothing. So a core that handles an IPI is in no walk, and a freed table needs no
+//! other flush than its pages do. A hardware walker ([`Walker::Hardware`]) may cache tables.
 //!
 //! Manuals: LA is the LoongArch Reference Manual, volume 1, version 1.10, cited by the register or instruction that a
 //! section is about; 3A is the Loongson 3A5000 User Manual, for IPIs.

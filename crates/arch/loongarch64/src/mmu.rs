@@ -27,7 +27,7 @@ impl Mmu {
         Self { strategies, kernel_root }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }

@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Asid, BasePage, Root, is_valid};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Pages};
@@ -16,7 +16,8 @@ pub const RANGE_CEILING: u64 = 256;
 pub enum Walker {
     /// By a handler of the kernel's, which caches no tables.
     Software,
-    /// By the core, which may. The manual promises of no INVTLB that cached tables go, so freed ones drop everything.
+    /// By the core, which may cache tables. The manual promises for no INVTLB that it drops cached tables, so a freed
+    /// table drops everything.
     Hardware,
 }
 
@@ -29,7 +30,7 @@ pub enum KernelMappings {
     PerTag,
 }
 
-/// The parts of the hardware that are used.
+/// The hardware features in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     base: BasePage,
@@ -41,7 +42,7 @@ pub struct Strategies {
 }
 
 impl Strategies {
-    /// What works on every core: no ASIDs, addresses of 48 bits, and a walker that may be the core's.
+    /// Settings that work on every core: no ASIDs, addresses of 48 bits, and a walker that may be the core's.
     pub const fn new(base: BasePage, kernel: KernelMappings) -> Self {
         let ceiling = RANGE_CEILING / 2;
         Self { base, kernel, walker: Walker::Hardware, asid_bits: 0, virtual_bits: 48, ceiling }
@@ -163,7 +164,7 @@ impl Strategies {
     }
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// INVTLB 5 for each entry and this ASID.
@@ -185,7 +186,7 @@ pub enum Step {
 pub struct Install {
     /// After ASID 0 was loaded, this is written to CSR.PGDL.
     pub root: Root,
-    /// Then this goes, if anything.
+    /// Then this is flushed, if anything.
     pub between: Option<Step>,
     /// Then this ASID is loaded; and IBAR follows if anything went.
     pub asid: Asid,

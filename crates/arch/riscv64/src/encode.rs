@@ -162,7 +162,7 @@ pub struct SbiCall {
     pub arguments: [u64; 5],
 }
 
-/// Which harts a call reaches.
+/// The harts that a call reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harts {
     /// All, the caller included.
@@ -185,7 +185,7 @@ impl Harts {
     }
 }
 
-/// Which addresses a remote fence covers.
+/// The addresses that a remote fence covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
     /// All, and tables above the leaves.

@@ -1,4 +1,5 @@
-//! What carries a request about a guest out: G-stage translations by VMID, and a guest's own by VMID and ASID.
+//! Instructions that carry out a request about a guest: G-stage translations by VMID, and a guest's own by VMID and
+//! ASID.
 
 use crate::encode::{Asid, GuestMode, GuestRoot, Harts, SbiCall, Span, Vmid, hgatp, remote_guest_page_fence};
 use crate::plan::{RANGE_CEILING, SatpWrite, pages_of, span_of};
@@ -52,7 +53,8 @@ pub struct Guests {
 }
 
 impl Guests {
-    /// What works on every hart with the hypervisor extension: no VMIDs, no Svinval, no firmware, TLBs perhaps split.
+    /// Settings that work on every hart with the hypervisor extension: no VMIDs, no Svinval, no firmware, TLBs perhaps
+    /// split.
     pub const fn new(mode: GuestMode) -> Self {
         Self {
             mode,
@@ -131,7 +133,7 @@ impl Guests {
         }
     }
 
-    /// The VMIDs whose own translations go besides when all guests go: none where TLBs are combined.
+    /// The VMIDs whose own translations are flushed too when all guests are flushed: none where TLBs are combined.
     pub fn split_vmids(&self) -> impl Iterator<Item = Vmid> + use<> {
         let (bits, count) = (self.vmid_bits, self.split_count());
         (0..count).filter_map(move |number| Vmid::new(number, bits).ok())
@@ -254,7 +256,7 @@ pub enum GuestFence {
     All(Option<Asid>),
 }
 
-/// What goes before another guest has the VMID.
+/// What to flush before another guest gets the VMID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handover {
     /// Under which VMID.

@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, remote_fence_i, satp};
 use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, Pages};
@@ -11,7 +11,7 @@ use shootdown::tags::{OnInstall, Tag};
 /// the refills after a full flush, on the cores that it was measured on.
 pub const RANGE_CEILING: u64 = 64;
 
-/// What a write to satp does to page walks.
+/// The effect of a write to satp on page walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SatpWrite {
     /// Nothing, as the manual has it (Priv, satp): a fence follows each, so that tags save nothing at a switch.
@@ -21,7 +21,7 @@ pub enum SatpWrite {
     OrdersWalks,
 }
 
-/// The parts of the hardware that are used. Extensions and the firmware's services are in the device tree, not in
+/// The hardware features in use. Extensions and the firmware's services are in the device tree, not in
 /// registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
@@ -35,7 +35,8 @@ pub struct Strategies {
 }
 
 impl Strategies {
-    /// What works on every hart: no ASIDs, no Svinval, no firmware; code is changed under [`FlushRequest::contexts`].
+    /// Settings that work on every hart: no ASIDs, no Svinval, no firmware; code is changed under
+    /// [`FlushRequest::contexts`].
     pub const fn new(mode: Mode) -> Self {
         let satp_write = SatpWrite::NeedsFence;
         Self {
@@ -150,9 +151,9 @@ impl Strategies {
 
     /// Chooses how to load a root on a hart that has `current` loaded.
     ///
-    /// What must go under another ASID than the loaded one goes before: afterwards the walker could use it, and meet
-    /// tables that were freed. Under the loaded ASID it goes after: before, it would be refilled (Xen's XSA-292), and
-    /// its tables are those of the space that is left, which stay until it is left.
+    /// An ASID other than the loaded one is flushed before the load: afterwards the walker could use its entries, and
+    /// reach tables that were freed. The loaded ASID is flushed after the load: before, it would be refilled (Xen's
+    /// XSA-292), and its tables are those of the space that is left, which stay until it is left.
     #[inline]
     pub const fn install(&self, root: Root, tag: Tag, how: OnInstall, current: Asid) -> Install {
         let asid = self.asid(tag);
@@ -193,8 +194,8 @@ impl Strategies {
     }
 }
 
-/// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody knows: the smallest.
-/// Naturally aligned runs (Svnapot) are made of them, too: each entry must be named.
+/// Returns the hardware pages of `range`. For a size that RISC-V lacks these are the smallest pages. Naturally aligned
+/// runs (Svnapot) are made of them, too: each entry must be named.
 #[inline]
 pub(crate) const fn pages_of(range: PageRange) -> Pages {
     let size = match range.size() {
@@ -209,7 +210,7 @@ pub(crate) const fn span_of(pages: &Pages) -> Span {
     Span::Bytes { start: pages.start().0, size: pages.remaining() << pages.shift() }
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A fence for each page and this ASID.

@@ -10,7 +10,7 @@ pub struct Context(u16);
 impl Context {
     /// The kernel's.
     pub const KERNEL: Context = Context(0);
-    /// What spaces without a number of their own are loaded under: the highest. It is flushed at each load.
+    /// The number under which spaces without one of their own are loaded: the highest. It is flushed at each load.
     pub const SHARED: Context = Context(0x1fff);
 
     /// Wraps the number of a space.
@@ -102,7 +102,7 @@ pub const fn context_of(register: u64) -> Context {
     Context((register & 0x1fff) as u16)
 }
 
-/// Which context register a demap reads (US table 6-15).
+/// The context register that a demap reads (US table 6-15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// Primary.
@@ -202,7 +202,7 @@ pub const fn mondo(target: u32, slots: Slots) -> Result<u64, EncodeError> {
     Ok(slot << 24 | (target as u64) << 14 | 0x70)
 }
 
-/// What became of a mondo.
+/// The result of sending a mondo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatch {
     /// It has arrived.
@@ -231,7 +231,7 @@ pub const fn dispatch(status: u64, target: u32, slots: Slots) -> Dispatch {
 /// A fast trap to the hypervisor: function in %o5, arguments from %o0 (HV 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HvCall {
-    /// Which function.
+    /// The function.
     pub function: u64,
     /// Its arguments.
     pub arguments: [u64; 5],

@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Context, Slots};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, Pages};
@@ -11,7 +11,7 @@ use shootdown::tags::Tag;
 /// them one by one. No measurement is recorded with it.
 pub const RANGE_CEILING: u64 = 192;
 
-/// What kind of machine it is.
+/// The kind of machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// UltraSPARC I and II: demaps by the secondary context; TLBs have 64 entries, which go one by one where all go.
@@ -22,7 +22,7 @@ pub enum Machine {
     Sun4v,
 }
 
-/// The parts of the hardware that are used.
+/// The hardware features in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     machine: Machine,
@@ -41,7 +41,7 @@ impl Strategies {
         self
     }
 
-    /// What kind of machine it is.
+    /// The kind of machine.
     pub const fn machine(&self) -> Machine {
         self.machine
     }
@@ -90,7 +90,7 @@ const fn pages_of(range: PageRange) -> Pages {
     Pages::holding(range, shift)
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A demap for each page, of instructions and of data.

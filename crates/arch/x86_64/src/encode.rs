@@ -18,7 +18,7 @@ pub use ipi::x2apic_ipis;
 pub struct Pcid(u16);
 
 impl Pcid {
-    /// What roots without a tag of their own are loaded under. It is flushed at each load.
+    /// The PCID under which roots without a tag of their own are loaded. It is flushed at each load.
     pub const SHARED: Pcid = Pcid(0);
     /// The bit that tells the user half of a pair from the kernel half.
     const USER: u16 = 1 << 11;
@@ -228,7 +228,7 @@ pub enum Stride {
     Large = 1,
 }
 
-/// What of a page's translations INVLPGB drops.
+/// The translations of a page that INVLPGB drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// The translation alone: no table was freed.

@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride, Under};
 use crate::features::Features;
@@ -46,7 +46,7 @@ pub struct Strategies {
 }
 
 impl Strategies {
-    /// What works on every x86-64: no tags, no broadcast.
+    /// Settings that work on every x86-64 CPU: no tags, no broadcast.
     pub const PLAIN: Self = Self {
         tagging: Tagging::None,
         kernel: KernelMappings::Global,
@@ -279,7 +279,7 @@ impl Strategies {
     }
 }
 
-/// Whose memory a broadcast is about.
+/// The memory that a broadcast is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A space's, which all CPUs run under this tag, if there is one such.
@@ -288,7 +288,7 @@ pub enum Target {
     Kernel,
 }
 
-/// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody knows: the smallest.
+/// Returns the hardware pages of `range`. For a size that x86-64 lacks these are the smallest pages.
 #[inline]
 pub(crate) const fn pages_of(range: PageRange) -> Pages {
     let size = match range.size() {
@@ -324,7 +324,7 @@ pub enum Step {
     RewriteCr2,
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// For the steps that go page by page. Kept once: a plan lies on the stack of the IPI handler.

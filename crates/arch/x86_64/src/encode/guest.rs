@@ -49,7 +49,7 @@ pub const VMCS_VPID: u32 = 0x0000;
 pub struct Vpid(u16);
 
 impl Vpid {
-    /// What guests without a tag of their own run under. It is flushed at each load.
+    /// The ASID under which guests without a tag of their own run. It is flushed at each load.
     pub const SHARED: Vpid = Vpid(u16::MAX);
 
     /// Wraps a number.

@@ -1,4 +1,4 @@
-//! What carries a request about a guest out on Intel: roots of EPT, and VPIDs.
+//! Instructions that carry out a request about a guest on Intel: roots of EPT, and VPIDs.
 
 use crate::encode::{EptLevels, Eptp, LinearWidth, Root, Vpid};
 use core::fmt;
@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::flush::{LocalFlush, VirtAddr};
 use shootdown::tags::{OnInstall, SLOTS, Tag};
 
-/// What a CPU can do with EPT and VPIDs, decoded from IA32_VMX_EPT_VPID_CAP.
+/// EPT and VPID features of a CPU, decoded from IA32_VMX_EPT_VPID_CAP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EptVpidCap {
     /// Four levels of tables.
@@ -57,7 +57,7 @@ const fn bit(value: u64, at: u32) -> bool {
     value >> at & 1 == 1
 }
 
-/// What a CPU lacks without which guests cannot be kept coherent.
+/// A required feature that the CPU lacks: without it guests cannot be kept coherent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {
@@ -207,7 +207,7 @@ pub enum Own {
     AllButGlobals,
 }
 
-/// What goes of EPT's translations.
+/// What to flush of EPT's translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EptStep {
     /// Those of a root, alone and combined: INVEPT, single context.
@@ -218,7 +218,7 @@ pub enum EptStep {
     Everything,
 }
 
-/// What goes of guests' own translations.
+/// What to flush of guests' own translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnStep {
     /// Those of an address: INVVPID, individual address.
@@ -236,13 +236,13 @@ pub enum OwnStep {
 /// How a guest is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EptInstall {
-    /// What goes first, if anything: of EPT, and of the guest's own.
+    /// What to flush first, if anything: of EPT, and of the guest's own translations.
     pub before: Option<(EptStep, OwnStep)>,
     /// What the next VM entry takes.
     pub entry: EptEntry,
 }
 
-/// What the next VM entry takes, to be written to the VMCS.
+/// Values for the next VM entry, to write to the VMCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EptEntry {
     /// For [`VMCS_EPT_POINTER`](crate::encode::VMCS_EPT_POINTER).
@@ -251,7 +251,7 @@ pub struct EptEntry {
     pub vpid: Option<Vpid>,
 }
 
-/// What a CPU remembers of its guests. Used by that CPU alone, with interrupts off.
+/// A CPU's record of its guests. Used only by that CPU, with interrupts off.
 #[derive(Debug)]
 pub struct EptCpu {
     /// Root that a tag stands for here, and [`PRESENT`]; 0 for none.

@@ -1,4 +1,4 @@
-//! What carries a request about a guest out on AMD: ASIDs of the CPU, and TLB_CONTROL.
+//! Instructions that carry out a request about a guest on AMD: ASIDs of the CPU, and TLB_CONTROL.
 
 use crate::cpuid::Leaf;
 use crate::encode::{GuestAsid, Root, TlbControl};
@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::flush::LocalFlush;
 use shootdown::tags::{OnInstall, SLOTS, Tag};
 
-/// What a CPU can do for guests, decoded from CPUID.
+/// Virtualisation features of a CPU, decoded from CPUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Svm {
     /// Number of ASIDs, the host's 0 included.
@@ -53,7 +53,7 @@ impl core::error::Error for NptError {}
 ///
 /// No instruction drops what nested tables made: VMRUN does. Translations under a guest's ASID are used while the guest
 /// runs and at no other time, so a request that came before VMRUN is done when it begins. A flush is noted here, and
-/// [`entry`](Self::entry) says what the VMCB is to hold.
+/// [`entry`](Self::entry) says what to write to the VMCB.
 ///
 /// With FlushByAsid VMRUN drops the guest's ASID. On CPUs that lack it, the guest gets one that was not used since
 /// everything was last dropped; when they run out, the next VMRUN drops everything. So ASIDs are the CPU's own, a
@@ -137,8 +137,8 @@ impl Npt {
         Some(NptEntry { nested_cr3: root.address(), asid, tlb_control })
     }
 
-    /// Says that VMRUN did not begin after [`entry`](Self::entry) (VMEXIT_INVALID), or that nobody knows: what was to
-    /// go may be there.
+    /// Says that VMRUN did not begin after [`entry`](Self::entry) (VMEXIT_INVALID), or may not have begun: entries that
+    /// it should have dropped may still be there.
     pub fn not_entered(&self, cpu: &NptCpu) {
         cpu.flush_all();
     }
@@ -196,7 +196,7 @@ const NO_ASID: u64 = 0;
 /// The slot's ASID is flushed when its guest next runs.
 const PENDING: u64 = 1 << 32;
 
-/// What a CPU remembers of its guests. Used by that CPU alone, with interrupts off.
+/// A CPU's record of its guests. Used only by that CPU, with interrupts off.
 #[derive(Debug)]
 pub struct NptCpu {
     /// ASID that a tag stands for, and [`PENDING`]; or [`NO_ASID`].

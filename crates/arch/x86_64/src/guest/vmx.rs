@@ -28,7 +28,7 @@ impl Ept {
         Self { strategies }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &EptStrategies {
         &self.strategies
     }
@@ -109,7 +109,8 @@ impl Ept {
 }
 
 /// # Panics
-/// The CPU refuses, which it does for types that it lacks: to go on would let memory go that a guest can still reach.
+/// Reports that the CPU refused, as it does for types that it lacks: to go on would free memory that a guest can still
+/// reach.
 fn invept(kind: InveptType, descriptor: InveptDescriptor) {
     // SAFETY: 1. the caller of `Ept::new` ensures it.
     let done = unsafe { exec::invept(kind, descriptor) };
