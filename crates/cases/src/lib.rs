@@ -2,7 +2,7 @@
 //! protocols, broken and fixed.
 //!
 //! `engine/` puts the engine on the machine (platform, verbs), `scenarios/` has a file a theme, `bugs/` a folder a class, and
-//! `protocols/` the frames that several bugs fill.
+//! `protocols/` the code that several bugs share.
 
 pub mod bugs;
 pub mod engine;

@@ -1,6 +1,6 @@
 //! The deferred flush: CPU 0 changes a page-table entry under its lock, drops the lock, and flushes later. CPU 1 takes
-//! the lock, finds that the entry is already as it wants it, and concludes that there is nothing to flush. One frame of
-//! code; bugs differ in what the two are up to, and mends in who makes up for the flush, and when.
+//! the lock, finds that the entry is already as it wants it, and concludes that there is nothing to flush. The cases
+//! share this code; bugs differ in what the two CPUs do, and fixes in which CPU does the flush, and when.
 //!
 //! Both CPUs run threads of one process, in the kernel, unless CPU 0 is an outsider that runs no process; CPU 1 goes
 //! back to user mode in the end. A third CPU, where there is one, stays in user mode all the time.
@@ -44,7 +44,7 @@ pub(crate) enum Pending {
     Generation,
 }
 
-/// When CPU 1 asks whether a flush is still to come, to do it itself.
+/// When CPU 1 checks whether a flush is still to come, so that it can do it itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     Never,

@@ -1,5 +1,5 @@
-//! A page of kernel memory is taken away, and a CPU that runs user code is left to flush when it next enters the kernel. One
-//! frame of code; versions of a series differ in when they take a CPU for one that runs user code.
+//! A page of kernel memory is taken away, and a CPU that runs user code is left to flush when it next enters the
+//! kernel. The cases share this code; versions of a series differ in when they take a CPU for one that runs user code.
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};

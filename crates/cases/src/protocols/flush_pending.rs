@@ -1,5 +1,5 @@
 //! A page-table entry that denies access says nothing about TLBs while the flush that goes with it is still to come.
-//! One frame of code: protection is changed now and flushed later, and page migration asks whether that is so.
+//! One CPU changes protection now and flushes later, and page migration asks whether such a flush is still to come.
 //!
 //! CPU 0 makes page 0 inaccessible. CPU 1 migrates page 0 to another frame, perhaps after making page 1 inaccessible.
 //! CPU 2 runs user code of the space.

@@ -1,5 +1,6 @@
 //! The single-user shortcut: an owner that finds itself the only user of an address space wants to flush alone from
-//! then on, so it takes the other CPUs out of the mask. One frame of code; architectures differ in how they trim.
+//! then on, so it takes the other CPUs out of the mask. The cases share this code; architectures differ in how they
+//! trim.
 //!
 //! CPU 0 owns the address space and unmaps two pages. CPU 1 runs a kernel thread that is still lazy on it (root
 //! loaded, bit set, translations held) and holds a structure reference. What it does next is part of the policy; in
