@@ -156,7 +156,7 @@ pub fn removed(space: Option<SpaceId>, range: PageRange) -> u64 {
     shadow().map_or(0, |shadow| shadow.removed(by, space, FlushRequest::pages(range)))
 }
 
-/// Looks whether anybody can still use what was [`removed`] and is being given back.
+/// Checks whether a CPU can still use what was [`removed`] and is being freed.
 pub fn reused(number: u64) {
     if let Some(shadow) = shadow() {
         shadow.released(number);

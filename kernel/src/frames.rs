@@ -26,7 +26,7 @@ pub const VERSION: usize = 200;
 /// Word that workers write.
 pub const SCRATCH: usize = 201;
 
-/// A frame that somebody owns; dropped, it is given back.
+/// A frame with an owner; dropping it frees it.
 #[derive(Debug)]
 pub struct Frame {
     number: u16,
@@ -96,7 +96,7 @@ impl Drop for Frame {
     }
 }
 
-/// Takes a free frame, and looks whether anybody wrote to it meanwhile.
+/// Takes a free frame, and checks whether it was written to meanwhile.
 fn take() -> Option<u16> {
     let number = {
         let mut owned = OWNED.lock();

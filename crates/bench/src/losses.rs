@@ -1,4 +1,4 @@
-//! Where the engine loses a cell of the [grid](crate::grid): to whom, by how much, and why.
+//! Cells of the [grid](crate::grid) that the engine loses: to which policy, by how much, and why.
 
 use crate::grid::{Cell, Cost, Shape};
 use crate::policy::PolicyKind;

@@ -14,7 +14,7 @@ mod source;
 
 /// Where the engine's source lies in a checkout.
 pub const ENGINE: &str = "crates/shootdown/src";
-/// What only a checkout has, and a copy of the engine in somebody's kernel has not.
+/// What only a checkout has, and not a copy of the engine in another kernel.
 const CHECKED: &str = "checks/explorer/Cargo.toml";
 
 /// A folder of a checkout whose source is compiled into this program, and the hash of what was.

@@ -1,4 +1,4 @@
-//! Fences on the harts that a guest names: whom they wait for, and what they drop.
+//! Fences on the harts that a guest names: the harts they wait for, and the translations they drop.
 
 use shootdown_host::shootdown::flush::{FlushRequest, LocalFlush, PageRange, VirtAddr};
 use shootdown_host::shootdown::tags::{OnInstall, Tag};

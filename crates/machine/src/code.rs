@@ -9,12 +9,12 @@
 //! own ([`crate::hw::execute`]), or anywhere once it was declared obsolete ([`crate::hw::obsolete`]).
 //!
 //! # Under weak memory
-//! A CPU that synchronises runs from then on what it knows of, be it by a plain load (RISC-V, Zifencei: a later fetch
-//! sees the data stores "already visible to the same hart"). That orders no page walk. That a CPU ran old code for the
-//! last time needs no release to be told: an instruction is fetched before those behind it are executed, so nobody sees
-//! a store behind the synchronisation before what was fetched ahead of it (Simner et al., "ARMv8-A System Semantics:
-//! Instruction Fetch in Relaxed Architectures"). So code that is declared obsolete is not in use any more where it was
-//! dropped, as data might be.
+//! A CPU that synchronises runs from then on what it knows of, even if only by a plain load (RISC-V, Zifencei: a later
+//! fetch sees the data stores "already visible to the same hart"). That orders no page walk. That a CPU ran old code
+//! for the last time needs no release to be told: an instruction is fetched before those behind it are executed, so
+//! nobody sees a store behind the synchronisation before what was fetched ahead of it (Simner et al., "ARMv8-A System
+//! Semantics: Instruction Fetch in Relaxed Architectures"). So code that is declared obsolete is not in use any more
+//! where it was dropped, as data might be.
 
 use crate::config::Builder;
 use crate::limits::MAX_CODE;

@@ -113,7 +113,7 @@ impl InvalidationQueue {
         Self { iommu, line, slots: std::array::from_fn(|_| Word::new("command", 0)) }
     }
 
-    /// Has translations dropped by `whom`, the IOMMU itself or a device. Returns at once.
+    /// Has `whom`, the IOMMU itself or a device, drop translations. Returns at once.
     ///
     /// # Panics
     /// If there are too many commands that are not complete.

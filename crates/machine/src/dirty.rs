@@ -37,7 +37,8 @@ impl Machine {
     pub fn write(&self, space: usize, page: usize) -> bool {
         let entry = self.tables.leaf(space, page);
         let markless = self.config.markless != 0 && self.config.markless >> sync::cpu() & 1 != 0;
-        // Not in a closure, so that the steps are the caller's. An exchange fails only where somebody has changed the entry.
+        // Not in a closure, so that the steps are the caller's. An exchange fails only if another CPU has changed the
+        // entry.
         let through = loop {
             let seen = entry.load(Relaxed);
             if self.config.marks.iter().any(|mark| mark.1 == seen) {
@@ -58,7 +59,7 @@ impl Machine {
     }
 
     /// Writes to `page` of `space`; `fault` handles a fault, and answers whether it has changed an entry. If it has
-    /// not, the write goes on faulting until somebody else changes the entry: where nobody does, this CPU is stuck.
+    /// not, the write goes on faulting until another CPU changes the entry; if none does, this CPU is stuck.
     #[track_caller]
     pub fn write_with_faults(&self, space: usize, page: usize, fault: impl Fn() -> bool) {
         let entry = self.tables.leaf(space, page);

@@ -58,7 +58,7 @@ impl Machine {
         }
     }
 
-    /// The slots of a table of which one may map `page` as `value`.
+    /// The slots of a table, one of which may map `page` as `value`.
     pub(crate) fn slots_for(&self, page: usize, value: usize) -> Range<usize> {
         let slot = page % SLOTS;
         if self.config.large >> value & 1 != 0 { 0..SLOTS } else { slot..slot + 1 }

@@ -89,7 +89,7 @@ pub struct Mutant {
     pub ordering: bool,
     /// How it goes wrong; `None` if it holds all the same.
     pub noticed: Option<String>,
-    /// Why the protocol has the step though it holds without, where somebody says so.
+    /// Why the protocol has the step though it holds without it, if the author says so.
     pub argued: Option<&'static str>,
 }
 

@@ -108,7 +108,7 @@ impl<F> Full<F> {
         self.request.own_pages()
     }
 
-    /// Puts what was not taken together with something else.
+    /// Converts what was not taken with `with`.
     pub fn map<G>(self, with: impl FnOnce(F) -> G) -> Full<G> {
         Full { frame: with(self.frame), request: self.request }
     }

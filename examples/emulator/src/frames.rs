@@ -29,13 +29,13 @@ pub struct Frames {
 pub struct Owner {
     /// How often the frame changed hands.
     pub epoch: u32,
-    /// By whom it is used.
+    /// Its user.
     pub holder: Holder,
     /// Whether it is being copied, so that nobody may write it.
     pub sealed: bool,
 }
 
-/// By whom a frame is used.
+/// The user of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// Nobody.
@@ -107,7 +107,7 @@ impl Frames {
     /// Has the neighbour look at its oldest frames and give up what it holds beyond its measure, or all of it.
     ///
     /// # Errors
-    /// A frame that somebody else has written to.
+    /// A frame that another owner has written to.
     pub fn take_back(&self, most: usize) -> Result<(), Trampled> {
         loop {
             let mut held = lock(&self.neighbours);

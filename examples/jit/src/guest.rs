@@ -115,7 +115,7 @@ fn spin(hart: &mut Hart, memory: &Memory) {
     blocks(hart, memory, |_| std::hint::spin_loop());
 }
 
-/// Runs a block over and over, as a translator's main loop does: until its word says that somebody wants the hart.
+/// Runs a block over and over, as a translator's main loop does: until its word says that the hart must poll.
 fn blocks(hart: &mut Hart, memory: &Memory, mut block: impl FnMut(&mut Hart)) {
     let state = &memory.states[hart.guest.id().index()];
     while !memory.has_ended() {

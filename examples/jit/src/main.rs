@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     let states: Arc<[State; HARTS]> = Arc::default();
-    // Fibers own what they use for good.
+    // Fibers own what they use until the program ends.
     let machine = Box::leak(Box::new(platform::machine(&states).build().expect("a few harts fit")));
     let space = machine.new_space(());
     let memory = GUEST.get_or_init(|| Memory::new(machine, states, fencing));

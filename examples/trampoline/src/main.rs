@@ -2,8 +2,8 @@
 //! it says which space a hart enters, and holds frames until no hart can reach them.
 //!
 //! Four threads share a space and read its data pages in user mode. One of them has page after page replaced: the kernel unmaps
-//! it, and the frame goes to somebody else, who writes to it. A thread that meets what somebody else wrote has used a stale
-//! translation.
+//! it, and the frame goes to another owner, who writes to it. A thread that reads what another owner wrote has used a
+//! stale translation.
 //!
 //! `cargo run --release` boots it in QEMU; with `--features forget-the-flush` frames are reused without a flush.
 #![no_std]
@@ -32,7 +32,7 @@ pub const HARTS: usize = 4;
 pub const PAGES: usize = 4;
 /// How many pages are replaced before the process ends.
 const REPLACEMENTS: usize = 200;
-/// What a frame holds that belongs to the space, and to somebody else.
+/// The contents of a frame that belongs to the space, and of one that belongs to another owner.
 const GOOD: u64 = 0x600d;
 const BAD: u64 = 0xbad;
 
@@ -152,7 +152,8 @@ extern "C" fn trap(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64, call:
     return_to_user(hart)
 }
 
-/// Unmaps a data page, lets somebody else have the frame, and maps another. One hart alone changes entries, so no lock is needed.
+/// Unmaps a data page, gives its frame to another owner, and maps another frame. Only one hart changes entries, so no
+/// lock is needed.
 fn replace(number: usize) {
     let Mapping { entry, page, frames } = paging::mapping(number);
     let [old, new] = if paging::maps(entry, frames[0]) { frames } else { [frames[1], frames[0]] };

@@ -37,7 +37,7 @@ impl Task for Remap {
     }
 }
 
-/// Pages are unmapped, and their frames go to somebody else at once.
+/// Pages are unmapped, and their frames go to another owner at once.
 pub fn reuse(cpus: usize) {
     let process = process(PAGES);
     (0..cpus - 1).for_each(|n| spawn(helper(cpus, n), Worker::writer(&process, PAGES, n)));

@@ -1,4 +1,4 @@
-//! The package of somebody who checks a protocol of their own, and the template that starts one.
+//! The package of an author who checks a protocol of their own, and the template that starts one.
 
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;

@@ -80,7 +80,7 @@ impl Strategies {
     }
 }
 
-/// Returns the hardware pages that hold `range`: of its own size where sparc64 has it, else of 8 KiB.
+/// Returns the hardware pages that hold `range`: of its own size where sparc64 has it, otherwise of 8 KiB.
 #[inline]
 const fn pages_of(range: PageRange) -> Pages {
     let shift = match range.size() {

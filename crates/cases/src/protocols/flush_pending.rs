@@ -85,7 +85,7 @@ impl FlushPending {
         sync::note("migrate page 0");
         self.page_table.lock();
         let old = self.machine.tables.leaf(SPACE, page).swap(NO_ACCESS, AcqRel);
-        // Nothing to flush where nobody has access; unless somebody still has.
+        // Nothing to flush if the entry denies access, unless a TLB still permits it.
         if old != NO_ACCESS || self.flush_is_pending() {
             self.flush(cpu, page);
         }

@@ -43,7 +43,7 @@ const SIGNALS: [libc::c_int; 3] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT];
 pub struct Named(*mut &'static str);
 
 /// Gives what is explored from now on a name, until the result is dropped. Meanwhile the process ends by [`exit`]
-/// alone: if something else ends it, it says so by this name, and the exit code is 1. The name is kept for good.
+/// alone: if anything else ends it, it says so by this name, and the exit code is 1. The name is leaked.
 pub fn named(name: &str) -> Named {
     watch();
     NAMES.fetch_add(1, Relaxed);

@@ -6,7 +6,7 @@
 //! there do the same from then on, whatever they have seen before, if neither owns a block of the heap:
 //! `machine/merge.rs` makes sure.
 //!
-//! Bytes that nothing will read again may differ between runs that go on alike. That costs a merge and nothing else.
+//! Bytes that nothing will read again may differ between runs that go on alike. That costs only a merge.
 //!
 //! Pointers to a stack count by their distance from its end, and so do their lower halves beside an upper half of
 //! zeros. Nothing tells such a half from a number of 32 bits. On one stack different numbers have different distances.

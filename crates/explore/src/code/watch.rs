@@ -1,4 +1,4 @@
-//! Which steps run at the moment, for somebody on another thread who asks whether one does not come back.
+//! The steps that run at the moment, for a thread that checks whether one does not come back.
 
 use std::panic::Location;
 use std::sync::atomic::AtomicU64;

@@ -96,9 +96,9 @@ impl Cells {
         &self.objects[usize::from(index)].name
     }
 
-    /// `object.word`, with its index in an array that is known, else a number where an object holds several words of
-    /// that name. A word that is called `object.word` itself, and lies in no object with a name that the registry was
-    /// given, needs none.
+    /// `object.word`, with its index in an array that is known, otherwise a number where an object holds several words
+    /// of that name. A word that is called `object.word` itself, and lies in no object with a name that the registry
+    /// was given, needs none.
     pub(crate) fn name(&self, id: u16) -> String {
         let cell = &self.all[usize::from(id)];
         let address = cell.word.address;

@@ -143,7 +143,7 @@ pub struct Refetch {
     pub first: usize,
     /// The first behind them.
     pub end: usize,
-    /// Whether the hardware of all CPUs does; else that of this CPU.
+    /// Whether the hardware of all CPUs does; otherwise that of this CPU.
     pub everywhere: bool,
 }
 

@@ -37,7 +37,7 @@ pub(crate) enum Known {
 }
 
 impl<S: Scenario> World<'_, S> {
-    /// The node that stands for a frame in this position, if there is one; else the next new node will.
+    /// The node that stands for a frame in this position, if there is one; otherwise the next new node will.
     pub(crate) fn meet(
         &mut self,
         executor: &mut Executor,

@@ -60,7 +60,7 @@ impl Registry {
     pub fn object<T>(&mut self, name: impl Into<String>, object: &T) {
         self.add(name.into(), object, None);
     }
-    /// Names an object whose words mostly `cpu` uses (a hint for storage, nothing else).
+    /// Names an object whose words mostly `cpu` uses (only a hint for storage).
     pub fn local<T>(&mut self, cpu: usize, name: impl Into<String>, object: &T) {
         self.add(name.into(), object, Some(cpu));
     }

@@ -57,7 +57,7 @@ impl Mailbox {
         self.slot(me, to).load(Acquire) == 0
     }
 
-    /// Whether somebody asks something of `me`.
+    /// Whether there is a request to `me`.
     pub fn asked(&self, me: usize) -> bool {
         (0..self.cpus).any(|from| from != me && self.slot(from, me).load(Acquire) != 0)
     }

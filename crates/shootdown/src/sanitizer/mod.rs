@@ -1,5 +1,5 @@
-//! A TLB sanitizer for real kernels: watches a platform of the engine and says which frame was given back too
-//! early, by whom, who may still use it, and which flush was missing.
+//! A TLB sanitizer for real kernels: watches a platform of the engine and says which frame was freed too early, which
+//! CPU freed it, which CPU may still use it, and which flush was missing.
 //!
 //! # Wrapping a platform
 //! Beside its [`Platform`](crate::Platform) the machine's type says once more what names that type:

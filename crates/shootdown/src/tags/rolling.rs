@@ -29,7 +29,7 @@
 //! # Generations wrap
 //!
 //! A generation has `G` bits beside the tag in one word, so that both are seen together. The allocator counts rollovers
-//! in 64 bits, of which those are the low ones. When they wrap, tags of all earlier generations are void at once, since
+//! in 64 bits; a generation is their low bits. When they wrap, tags of all earlier generations are void at once, since
 //! the high bits, which a space keeps in a second word, no longer match: a space that slept through `2^G` rollovers
 //! does not find its old generation current. Explored by `asid-generation-wrap`.
 

@@ -361,7 +361,7 @@ impl<K: Kind> Machine<K> {
         self.on(cpu, || self.engine().enter_lazy());
     }
 
-    /// Unmaps a page on `cpu`, and lets go of its frame; then everybody who runs the space uses the page.
+    /// Unmaps a page on `cpu`, and lets go of its frame; then every CPU that runs the space uses the page.
     pub fn unmap(&self, cpu: u32, user: &User<K>, page: u64) {
         self.on(cpu, || {
             let mut gather = self.engine().gather::<Frame, 2>(user);

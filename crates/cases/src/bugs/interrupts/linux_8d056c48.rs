@@ -32,7 +32,7 @@ const CALL: u8 = 0;
 pub(crate) struct Offline {
     variant: Variant,
     machine: Machine,
-    /// Held while somebody sends calls, and while a CPU is taken off: nobody is in the middle of sending then.
+    /// Held while a CPU sends calls, and while one is taken off line: then no CPU is in the middle of sending.
     hotplug: Lock,
     online: Word,
     /// Calls in the queue of CPU 1.

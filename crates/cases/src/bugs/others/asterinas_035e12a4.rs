@@ -1,4 +1,4 @@
-//! A page-table node is recycled while somebody walks it without a lock.
+//! A page-table node is recycled while a CPU walks it without a lock.
 
 use crate::bugs::Bug;
 use crate::protocols::Lock;

@@ -112,7 +112,7 @@ impl Vmid {
         self.guest.lock.unlock();
     }
 
-    /// Enters the guest, if the generation is still the current one; else there would be preparations again.
+    /// Enters the guest, if the generation is still the current one; otherwise it would prepare again.
     fn enter(&self) {
         if !self.is_stale() {
             let vmid = self.guest.vmid.load(Relaxed) as u8;

@@ -20,7 +20,7 @@ pub(crate) const FREE: u8 = u8::MAX;
 /// A message whose writer is not known (any more).
 pub(crate) const NOBODY: u8 = u8::MAX;
 
-/// A store that somebody may still read.
+/// A store that some CPU may still read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) cell: u16,
@@ -42,7 +42,7 @@ pub(crate) struct Message {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Weak {
     pub(crate) width: usize,
-    /// Whether page walks read what their CPU knew at its last barrier, or newer; else what it knows.
+    /// Whether page walks read what their CPU knew at its last barrier, or newer; otherwise what it knows.
     lags: bool,
     /// Whether fences are kept in order, since one may go before another that has run (`orders.rs`).
     pub(super) keeps: bool,

@@ -134,7 +134,7 @@ fn behind<K: Kind>(machine: &TestMachine<K>) {
     machine.unmap(0, A, 1);
 }
 
-/// All tags are in use, and the next is to be taken from somebody.
+/// All tags are in use, and the next is to be taken from another space.
 fn short_of_tags<K: Kind>(machine: &TestMachine<K>) {
     usual(machine);
     for space in [2, 3, B] {
