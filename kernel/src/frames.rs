@@ -1,8 +1,8 @@
 //! Frames of memory, each with a canary that says whose it is.
 //!
-//! Which are owned is a slab's business; what is written into them is ours. A slab gives out first what was given back last,
-//! so that a translation that outlives its frame meets a new owner at once. An allocator that gives out the lowest number
-//! keeps the frames of two spaces apart for ever, and hides a missing SD-14 from riscv64.
+//! Which are owned is a slab's business; what is written into them is ours. A slab gives out first what was given back
+//! last, so that a translation that outlives its frame meets a new owner at once. An allocator that gives out the
+//! lowest number keeps the frames of two spaces apart for ever, and hides a missing SD-14 from riscv64.
 
 use crate::arch;
 use crate::canary::Canary;

@@ -7,9 +7,11 @@ use crate::reach::Reached;
 use anyhow::{Context, Result};
 use object::Architecture;
 
-/// What the engine may come to on 64-bit RISC-V, built for size, with all its operations and the largest of the tag policies.
+/// What the engine may come to on 64-bit RISC-V, built for size, with all its operations and the largest of the tag
+/// policies.
 pub const BOUND: Bound = Bound { what: "of machine code of the engine on riscv64", bytes: 12 * 1024 };
-/// The same for the coherence layer alone. The aim is 12 KiB there too, and less than all of it; CAVEATS.md has both misses.
+/// The same for the coherence layer alone. The aim is 12 KiB there too, and less than all of it; CAVEATS.md has both
+/// misses.
 pub const COHERENT_BOUND: Bound =
     Bound { what: "of machine code of the coherence layer on riscv64", bytes: 12 * 1024 + 80 };
 /// Platforms whose functions are listed.

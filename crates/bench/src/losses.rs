@@ -166,7 +166,8 @@ impl<'a> Pair<'a> {
         lost.fold([0, 0], |[a, b], (_, ours, theirs)| [a + count(ours), b + count(theirs)])
     }
 
-    /// Whether single cells are lost and no more: the engine sends fewer over all of them, and wins each shape with some seed.
+    /// Whether single cells are lost and no more: the engine sends fewer over all of them, and wins each shape with
+    /// some seed.
     fn is_scatter(&self) -> bool {
         let [ours, theirs] = self.total(|cost| cost.ipis);
         let of = |shape: Shape| {

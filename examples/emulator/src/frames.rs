@@ -1,8 +1,8 @@
 //! The host's memory: frames, and who owns each.
 //!
-//! A frame is the guest's, the neighbour's (another user of the same host, who fills what it gets with a canary and looks at
-//! it again before it gives the frame up) or free. Every change of owner is a new epoch. A virtual CPU that still uses a
-//! translation of an earlier epoch uses memory that is somebody else's, whatever it reads there.
+//! A frame is the guest's, the neighbour's (another user of the same host, who fills what it gets with a canary and
+//! looks at it again before it gives the frame up) or free. Every change of owner is a new epoch. A virtual CPU that
+//! still uses a translation of an earlier epoch uses memory that is somebody else's, whatever it reads there.
 
 use crate::isa::Size;
 use std::sync::Mutex;

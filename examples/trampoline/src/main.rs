@@ -1,9 +1,9 @@
-//! A kernel for riscv64 that loads roots in a trampoline, after its last line of Rust, and uses the engine's coherence layer alone:
-//! it says which space a hart enters, and holds frames until no hart can reach them.
+//! A kernel for riscv64 that loads roots in a trampoline, after its last line of Rust, and uses the engine's coherence
+//! layer alone: it says which space a hart enters, and holds frames until no hart can reach them.
 //!
-//! Four threads share a space and read its data pages in user mode. One of them has page after page replaced: the kernel unmaps
-//! it, and the frame goes to another owner, who writes to it. A thread that reads what another owner wrote has used a
-//! stale translation.
+//! Four threads share a space and read its data pages in user mode. One of them has page after page replaced: the
+//! kernel unmaps it, and the frame goes to another owner, who writes to it. A thread that reads what another owner
+//! wrote has used a stale translation.
 //!
 //! `cargo run --release` boots it in QEMU; with `--features forget-the-flush` frames are reused without a flush.
 #![no_std]
@@ -180,7 +180,8 @@ fn write(frame: u64, what: u64) {
     unsafe { ptr::with_exposed_provenance_mut::<u64>(frame as usize).write_volatile(what) };
 }
 
-/// Ends the process: unmaps everything, so that the other threads come into the kernel and end, retires the space, and tells.
+/// Ends the process: unmaps everything, so that the other threads come into the kernel and end, retires the space, and
+/// tells.
 fn exit_process() -> ! {
     let mut gather = ENGINE.gather::<(), 0>(PROCESS.get());
     (0..PAGES).for_each(|number| paging::mapping(number).entry.store(0, Ordering::Release));

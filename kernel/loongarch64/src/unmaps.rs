@@ -10,7 +10,8 @@ use shootdown::mask::CpuMask;
 use shootdown::refs::UserRef;
 use shootdown::{AddressSpace, CpuId, Platform, Shootdown};
 
-/// How often at least a page is unmapped and mapped anew, and pages are read meanwhile: the host may give either core no time.
+/// How often at least a page is unmapped and mapped anew, and pages are read meanwhile: the host may give either core
+/// no time.
 const REMAPS: u64 = 4_000;
 const LEAST_READS: u64 = 200_000;
 /// The first core loads a space for each so many.

@@ -100,8 +100,8 @@ pub fn recall_vs_overwrite() {
         .explore();
 }
 
-/// SD-14: two CPUs write requests into one entry of the history, one after the other, and one of them catches up with what
-/// the other wrote last.
+/// SD-14: two CPUs write requests into one entry of the history, one after the other, and one of them catches up with
+/// what the other wrote last.
 pub fn record_vs_record() {
     scenario::<Tagged>()
         .space(2, 1)

@@ -129,8 +129,8 @@ impl Lines {
         Moved { transfer: others > 0, place }
     }
 
-    /// Whether an access by `cpu` must reach a cache outside its node of so many CPUs: a load if no nearer cache has the line, a
-    /// store if any other has.
+    /// Whether an access by `cpu` must reach a cache outside its node of so many CPUs: a load if no nearer cache has
+    /// the line, a store if any other has.
     pub(super) fn is_far(&self, cpu: u32, address: u64, node: u32, written: bool) -> bool {
         let Some(&place) = self.places.get(&(address >> LINE)) else { return false };
         let from = place as usize * self.words;

@@ -32,7 +32,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.free_kernel_table();
     }
 
-    /// Unmaps both kernel pages, each with a flush of its own, and flushes page 1 once more, before any flush is waited for.
+    /// Unmaps both kernel pages, each with a flush of its own, and flushes page 1 once more, before any flush is waited
+    /// for.
     pub fn unmap_kernel_in_batch(&self) {
         sync::note("unmap kernel pages");
         let platform = self.engine().platform();

@@ -1,7 +1,8 @@
-//! An IOMMU that walks the page tables of a space, perhaps with a device behind it, and the queue by which it is told to drop.
+//! An IOMMU that walks the page tables of a space, perhaps with a device behind it, and the queue by which it is told
+//! to drop.
 //!
-//! Both are CPUs of the machine that the engine does not know: each may fill and use what it holds at any moment. The IOMMU works
-//! commands off in the order in which they were posted, whenever its interrupt comes.
+//! Both are CPUs of the machine that the engine does not know: each may fill and use what it holds at any moment. The
+//! IOMMU works commands off in the order in which they were posted, whenever its interrupt comes.
 
 use super::cpu::Cpu;
 use super::plan::Start;

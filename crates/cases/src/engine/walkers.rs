@@ -64,7 +64,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         queue.finish_with(|page| self.free_under_walkers(page));
     }
 
-    /// The same where the flush need not interrupt walkers: they are interrupted by themselves (Linux: `tlb_remove_table_sync_one`).
+    /// The same where the flush need not interrupt walkers: they are interrupted by themselves (Linux:
+    /// `tlb_remove_table_sync_one`).
     pub fn free_table_and_interrupt_walkers(&self, space: usize) {
         let pending = self.unhook(space).send();
         self.engine().flush_kernel(FlushRequest::contexts());

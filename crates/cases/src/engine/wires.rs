@@ -95,7 +95,8 @@ impl Wires {
         }
     }
 
-    /// The hypervisor takes CPU `me` off, and lets it run again some time later. `code` says whether CPUs fetch code that changes.
+    /// The hypervisor takes CPU `me` off, and lets it run again some time later. `code` says whether CPUs fetch code
+    /// that changes.
     pub(crate) fn preempt(&self, me: usize, on_entry: OnEntry, code: bool) {
         hw::running(false);
         self.hosts[me].swap(PREEMPTED, AcqRel);

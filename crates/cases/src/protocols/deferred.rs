@@ -63,12 +63,13 @@ pub(crate) enum Goal {
     Discard,
     /// The page read-only: nobody writes to the frame from then on.
     Protect,
-    /// The page read-only wherever it is mapped, and so clean: nobody writes to the frame from then on. A page that nobody
-    /// maps is clean without a look at its entry.
+    /// The page read-only wherever it is mapped, and so clean: nobody writes to the frame from then on. A page that
+    /// nobody maps is clean without a look at its entry.
     Clean,
     /// A copy of the page, which is read-only already: nobody writes to the original from then on.
     Copy,
-    /// The contents given up, unless they are written to again: a page that is gone already is not written to from then on.
+    /// The contents given up, unless they are written to again: a page that is gone already is not written to from then
+    /// on.
     GiveUp,
 }
 
@@ -244,7 +245,8 @@ impl Deferred {
         }
     }
 
-    /// Has the entry as CPU 1 wants it, and flushes if it had to change it; returns whether CPU 1 relies on it from then on.
+    /// Has the entry as CPU 1 wants it, and flushes if it had to change it; returns whether CPU 1 relies on it from
+    /// then on.
     fn reach_goal(&self, page: usize) -> bool {
         let entry = self.machine.tables.leaf(SPACE, page);
         let writable = page as u64 + 1;

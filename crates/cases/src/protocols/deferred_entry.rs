@@ -30,7 +30,8 @@ pub(crate) enum Entry {
 const CPU: usize = 1;
 const NMI: u8 = 1;
 const FLUSH: u64 = 1;
-/// Bits of the context word: the thread is in the kernel, RCU watches this CPU, a flush is to be made at the next entry.
+/// Bits of the context word: the thread is in the kernel, RCU watches this CPU, a flush is to be made at the next
+/// entry.
 const KERNEL: u64 = 1;
 const WATCHING: u64 = 2;
 const WORK: u64 = 4;

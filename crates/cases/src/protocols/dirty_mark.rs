@@ -1,5 +1,5 @@
-//! A page is protected against writing while hardware marks its entry as dirty, and is then dropped if the entry says that it
-//! is clean. The cases share this code; kernels differ in how they change the entry.
+//! A page is protected against writing while hardware marks its entry as dirty, and is then dropped if the entry says
+//! that it is clean. The cases share this code; kernels differ in how they change the entry.
 //!
 //! CPU 0 protects the page and reclaims it. If there is a CPU 1, a thread writes there meanwhile; otherwise one has
 //! written on CPU 0 before.

@@ -94,8 +94,8 @@ impl FlushPending {
         hw::free_frame(page + 1);
     }
 
-    /// The copy comes after this look: the page's count of mappings falls in between, by an atomic operation that returns a value
-    /// and so is a full barrier.
+    /// The copy comes after this look: the page's count of mappings falls in between, by an atomic operation that
+    /// returns a value and so is a full barrier.
     fn flush_is_pending(&self) -> bool {
         self.policy.pending != Pending::Unsaid && self.pending.load(Acquire) != 0
     }

@@ -1,5 +1,5 @@
-//! Tags whose entries outlive a table or a space: a CPU returns warm to a space that has freed a table meanwhile, and a tag is
-//! given away while a CPU is lazy on a space that dies under it.
+//! Tags whose entries outlive a table or a space: a CPU returns warm to a space that has freed a table meanwhile, and a
+//! tag is given away while a CPU is lazy on a space that dies under it.
 
 use super::list::{List, Scenario};
 use super::machines::{ByBroadcasts, ByIpis, Tagged, machines};

@@ -1,6 +1,7 @@
-//! The machine of the engine's tests: CPUs that take turns on one thread, TLBs that remember what each entry was filled from,
-//! and everything that can go wrong around the engine: IPIs that are lost, late, duplicate or spurious, CPUs with interrupts
-//! off, callbacks that unwind. A [`Kind`] says what differs at compile time, and fields of [`State`] the rest.
+//! The machine of the engine's tests: CPUs that take turns on one thread, TLBs that remember what each entry was filled
+//! from, and everything that can go wrong around the engine: IPIs that are lost, late, duplicate or spurious, CPUs with
+//! interrupts off, callbacks that unwind. A [`Kind`] says what differs at compile time, and fields of [`State`] the
+//! rest.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 

@@ -1,5 +1,5 @@
-//! Every callback unwinds, in every operation, at each of its calls, before and after its work; and safe code goes on in each
-//! of three ways. `docs/hard-life.md` says what holds.
+//! Every callback unwinds, in every operation, at each of its calls, before and after its work; and safe code goes on
+//! in each of three ways. `docs/hard-life.md` says what holds.
 
 mod brittle;
 mod directed;
