@@ -71,8 +71,8 @@ pub struct Options<'a> {
     /// Go on after a finding, and list each one once, with a trace of its own ([`crate::Report::findings`]). An
     /// execution ends with its first finding; livelocks are searched for only if there is no other finding.
     pub all_findings: bool,
-    /// Visit only executions in which CPUs take at most this many turns. A turn is what one CPU does, its store buffer
-    /// and its handlers included, until another CPU moves. This proves nothing.
+    /// Visit only executions in which CPUs take at most this many turns (contexts). A turn is what one CPU does, its
+    /// store buffer and its handlers included, until another CPU moves. This proves nothing.
     pub contexts: Option<u16>,
     /// Run this many random executions instead of visiting all. This proves nothing.
     pub random: Option<Sampling>,
