@@ -1,9 +1,9 @@
 //! The hash of a folder of Rust sources.
 //!
 //! The packages under `checks` compile sources that lie outside their own folders. Cargo keeps the absolute paths of
-//! such files, so a built tree that is copied would go on checking the sources of the place where it was built. Two things
-//! prevent that: each build script calls [`follow`], and the command `shootdown` compares what was compiled with [`hash`] of
-//! the checkout beside it.
+//! such files, so a built tree that is copied would go on checking the sources of the place where it was built. Two
+//! things prevent that: each build script calls [`follow`], and the command `shootdown` compares what was compiled with
+//! [`hash`] of the checkout beside it.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 /// The environment variable, and the name of the cfg in lower case, by which a package gets the hash.
 const NAME: &str = "SHOOTDOWN_SOURCE";
 
-/// Called by a build script: compiles the package anew when a file of `folder` changes, and gives it the hash of `folder` as
-/// `env!("SHOOTDOWN_SOURCE")`, under `cfg(shootdown_source)`.
+/// Called by a build script: compiles the package anew when a file of `folder` changes, and gives it the hash of
+/// `folder` as `env!("SHOOTDOWN_SOURCE")`, under `cfg(shootdown_source)`.
 ///
 /// `folder` is relative to the package. Cargo keeps it so, and looks for it where the package is now.
 ///

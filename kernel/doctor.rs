@@ -1,5 +1,5 @@
-//! How `shootdown doctor` makes the platform that ships, on riscv64. `shootdown_riscv64::exec` is then a simulated machine's; what
-//! stands here is the rest of the kernel, as far as the platform asks for it.
+//! How `shootdown doctor` makes the platform that ships, on riscv64. `shootdown_riscv64::exec` is then a simulated
+//! machine's; what stands here is the rest of the kernel, as far as the platform asks for it.
 
 #[path = "src/platform.rs"]
 pub mod platform;

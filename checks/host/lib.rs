@@ -1,6 +1,6 @@
-//! What `shootdown doctor` puts in place of `shootdown-host`, so that the machine an embedder builds is examined as it ships: its hooks,
-//! its poll words, and the host's own platform around them. The host's source is compiled from where it lies, but for what
-//! belongs to threads: the CPUs, their TLBs and their sleep are the simulated machine's.
+//! What `shootdown doctor` puts in place of `shootdown-host`, so that the machine an embedder builds is examined as it
+//! ships: its hooks, its poll words, and the host's own platform around them. The host's source is compiled from where
+//! it lies, but for what belongs to threads: the CPUs, their TLBs and their sleep are the simulated machine's.
 //!
 //! A file that the doctor reads implements [`Embedder`] and names [`Examined`] as its platform.
 

@@ -69,7 +69,8 @@ impl ThisCpu {
         were_on
     }
 
-    /// That an embedder calls nothing from inside `run` that changes the space is its own duty, and the doctor does none of it.
+    /// That an embedder calls nothing from inside `run` that changes the space is its own duty, and the doctor does
+    /// none of it.
     pub(crate) fn set_in_guest(&self, _: bool) {}
 
     pub(crate) fn refuse_in_guest(&self) {}

@@ -16,18 +16,18 @@ pub trait Embedder: Sync + 'static {
     /// What it finds page tables by.
     type Root: Copy + Send + Sync + 'static;
 
-    /// What it asks for, with its hooks, and what its translated code looks at. [`MachineBuilder::identity`], if it is set, must answer
-    /// [`simulated_cpu`](crate::simulated_cpu).
+    /// What it asks for, with its hooks, and what its translated code looks at. [`MachineBuilder::identity`], if it is
+    /// set, must answer [`simulated_cpu`](crate::simulated_cpu).
     fn machine() -> (MachineBuilder<Self::Root>, Leaves);
 }
 
-/// Whether the guest code of a CPU leaves its block to poll (`Guest::poll`), asked at any time; `|_| true` where it polls after every
-/// so many instructions.
+/// Whether the guest code of a CPU leaves its block to poll (`Guest::poll`), asked at any time; `|_| true` where it
+/// polls after every so many instructions.
 pub type Leaves = Box<dyn Fn(CpuId) -> bool + Send + Sync>;
 
-/// The host's platform in the machine of an [`Embedder`]. A CPU that runs user code is in guest code, which it enters and leaves
-/// as `VirtualCpu::run` and `Guest::pause` do, and looks at its calls at any time between two steps, if the poll word
-/// that it was lent says so.
+/// The host's platform in the machine of an [`Embedder`]. A CPU that runs user code is in guest code, which it enters
+/// and leaves as `VirtualCpu::run` and `Guest::pause` do, and looks at its calls at any time between two steps, if the
+/// poll word that it was lent says so.
 pub struct Examined<E: Embedder> {
     host: Host<E::Root>,
     leaves: Leaves,

@@ -1,5 +1,6 @@
-//! What `shootdown doctor` puts in place of `shootdown-riscv64`, so that a platform's file is examined as it ships: the operands are
-//! compiled from the arch crate's own source, [`Mmu`] with its plans too, and an instruction is a step of the simulated machine.
+//! What `shootdown doctor` puts in place of `shootdown-riscv64`, so that a platform's file is examined as it ships: the
+//! operands are compiled from the arch crate's own source, [`Mmu`] with its plans too, and an instruction is a step of
+//! the simulated machine.
 
 #[path = "../../crates/arch/riscv64/src"]
 mod source {

@@ -1,5 +1,5 @@
-//! Assembles and links the built-in guests: rustc brings an assembler and a linker for every target it knows. Has the hosted
-//! platform's source compiled anew where it changes.
+//! Assembles and links the built-in guests: rustc brings an assembler and a linker for every target it knows. Has the
+//! hosted platform's source compiled anew where it changes.
 
 #[path = "../../checks/source.rs"]
 mod source;

@@ -1,4 +1,5 @@
-//! How `shootdown doctor` makes the machine that ships. `shootdown_host` is then one whose virtual CPUs are a simulated machine's.
+//! How `shootdown doctor` makes the machine that ships. `shootdown_host` is then one whose virtual CPUs are a simulated
+//! machine's.
 
 #[path = "src/platform.rs"]
 pub mod platform;

@@ -22,7 +22,7 @@ pub fn line(text: fmt::Arguments<'_>) {
     let _ = port.write_fmt(format_args!("{text}\n"));
 }
 
-/// Writes a line whoever holds the port: for panics, after which nothing is written any more.
+/// Writes a line without taking the port's lock: for panics, after which nothing is written any more.
 pub fn last_line(text: fmt::Arguments<'_>) {
     let _ = Port.write_fmt(format_args!("\n{text}\n"));
 }

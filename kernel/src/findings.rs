@@ -1,8 +1,8 @@
 //! What must never happen, and the shadow of what TLBs hold.
 //!
-//! QEMU drops more than hardware would, so a missing flush may stay without effect. The shadow is told what each CPU loads
-//! and flushes and what is taken out of page tables: what is given back while a CPU that may use it has not flushed it is a
-//! finding, whatever QEMU's TLB does.
+//! QEMU drops more than hardware would, so a missing flush may stay without effect. The shadow is told what each CPU
+//! loads and flushes and what is taken out of page tables: what is given back while a CPU that may use it has not
+//! flushed it is a finding, whatever QEMU's TLB does.
 
 use crate::arch::{self, MAX_CPUS};
 use crate::canary::Canary;
@@ -78,9 +78,9 @@ pub fn count() -> Count {
     Count { stale: read(&STALE), shadow: read(&SHADOW), lost: read(&LOST) }
 }
 
-/// Counts a finding and writes the first few out. The scenario ends with it, as what follows would be consequences: at once
-/// where somebody has met them, and soon where the shadow is the first to know and pages are all that is at stake: so that canaries
-/// are seen as well.
+/// Counts a finding and writes the first few out. The scenario ends with it, as what follows would be consequences: at
+/// once where somebody has met them, and soon where the shadow is the first to know and pages are all that is at stake:
+/// so that canaries are seen as well.
 pub fn report(finding: Finding) {
     match finding {
         Finding::Unflushed(violation) if violation.kind != Kind::RootFreed => ending::stop_soon(),
@@ -150,13 +150,14 @@ pub fn shadow() -> Option<&'static Sanitizer<impl Verdict, MAX_CPUS, 256>> {
     WATCHES.then_some(&SANITIZER)
 }
 
-/// Notes that translations were taken out of the page tables other than through a gather: of a space, or of kernel memory.
+/// Notes that translations were taken out of the page tables other than through a gather: of a space, or of kernel
+/// memory.
 pub fn removed(space: Option<SpaceId>, range: PageRange) -> u64 {
     let by = CpuId::new(arch::this_cpu() as u32);
     shadow().map_or(0, |shadow| shadow.removed(by, space, FlushRequest::pages(range)))
 }
 
-/// Looks whether anybody can still use what was [`removed`] and is being given back.
+/// Checks whether a CPU can still use what was [`removed`] and is being freed.
 pub fn reused(number: u64) {
     if let Some(shadow) = shadow() {
         shadow.released(number);

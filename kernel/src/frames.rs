@@ -1,8 +1,8 @@
 //! Frames of memory, each with a canary that says whose it is.
 //!
-//! Which are owned is a slab's business; what is written into them is ours. A slab gives out first what was given back last,
-//! so that a translation that outlives its frame meets a new owner at once. An allocator that gives out the lowest number
-//! keeps the frames of two spaces apart for ever, and hides a missing SD-14 from riscv64.
+//! Which are owned is a slab's business; what is written into them is ours. A slab gives out first what was given back
+//! last, so that a translation that outlives its frame meets a new owner at once. An allocator that gives out the
+//! lowest number keeps the frames of two spaces apart for ever, and hides a missing SD-14 from riscv64.
 
 use crate::arch;
 use crate::canary::Canary;
@@ -26,7 +26,7 @@ pub const VERSION: usize = 200;
 /// Word that workers write.
 pub const SCRATCH: usize = 201;
 
-/// A frame that somebody owns; dropped, it is given back.
+/// A frame with an owner; dropping it frees it.
 #[derive(Debug)]
 pub struct Frame {
     number: u16,
@@ -96,7 +96,7 @@ impl Drop for Frame {
     }
 }
 
-/// Takes a free frame, and looks whether anybody wrote to it meanwhile.
+/// Takes a free frame, and checks whether it was written to meanwhile.
 fn take() -> Option<u16> {
     let number = {
         let mut owned = OWNED.lock();

@@ -1,20 +1,21 @@
 //! A small kernel that runs the engine on real page tables, interrupts and TLBs, and looks for stale translations.
 //!
-//! Each scenario is a set of tasks that unmap, remap, write-protect, fork, borrow and exit under each other. Frames carry
-//! canaries that say whose they are; each task that reads through a user mapping checks what it meets.
+//! Each scenario is a set of tasks that unmap, remap, write-protect, fork, borrow and exit under each other. Frames
+//! carry canaries that say whose they are; each task that reads through a user mapping checks what it meets.
 //!
-//! `arch/` is what differs between machines, `space.rs` and `machine.rs` are what an embedder writes, `findings.rs` is what must not
-//! happen, `ending.rs` says when a scenario ends, and `scenarios/` has what runs.
+//! `arch/` is what differs between machines, `space.rs` and `machine.rs` are what an embedder writes, `findings.rs` is
+//! what must not happen, `ending.rs` says when a scenario ends, and `scenarios/` has what runs.
 //!
 //! # What it takes from others, and what not
-//! The heap (`linked_list_allocator`), frame numbers (`slab`, which gives out first what was given back last: stale translations meet
-//! new owners) and locks (`spin`) are crates. Starting CPUs and interrupts are ours, about 1,400 lines for three machines:
+//! The heap (`linked_list_allocator`), frame numbers (`slab`, which gives out first what was given back last: stale
+//! translations meet new owners) and locks (`spin`) are crates. Starting CPUs and interrupts are ours, about 1,400
+//! lines for three machines:
 //! - axplat 0.4 builds on stable Rust for riscv64 alone: on x86-64 it takes `x86_64` with its nightly features (by
-//!   `page_table_entry`), on aarch64 `arm_pl011` 0.1.1, which is nightly's. On riscv64 its handler clears the IPI after it has
-//!   handled it, so IPIs are lost. It brings 60 to 78 crates.
-//! - Single devices: `uart_16550` 0.9 asks for Rust 1.91, and replaces six lines; `arm-gic` 0.10 and `smccc` 0.2 replace 75
-//!   and 10 lines, with 20 and 6 crates, and the barrier before an IPI would stay ours; `x2apic` 0.5 sends without waiting for
-//!   the command before; `sbi-rt` replaces two calls.
+//!   `page_table_entry`), on aarch64 `arm_pl011` 0.1.1, which is nightly's. On riscv64 its handler clears the IPI after
+//!   it has handled it, so IPIs are lost. It brings 60 to 78 crates.
+//! - Single devices: `uart_16550` 0.9 asks for Rust 1.91, and replaces six lines; `arm-gic` 0.10 and `smccc` 0.2
+//!   replace 75 and 10 lines, with 20 and 6 crates, and the barrier before an IPI would stay ours; `x2apic` 0.5 sends
+//!   without waiting for the command before; `sbi-rt` replaces two calls.
 //! - `page_table_multiarch` 0.6 frees tables only with their root, so that no scenario could give one back earlier.
 //!
 //! If an IPI is lost all the same, another is sent: scenario `lost-ipis`.

@@ -1,4 +1,5 @@
-//! The engine's platform: what this kernel provides. `shootdown doctor` examines this file as it stands; `doctor.rs` is how.
+//! The engine's platform: what this kernel provides. `shootdown doctor` examines this file as it stands; `doctor.rs` is
+//! how.
 
 use super::arch::{self, MAX_CPUS, Mmu};
 use super::findings;

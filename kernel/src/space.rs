@@ -156,7 +156,8 @@ impl Space {
         self.put(&mut tables, page, frame, true)
     }
 
-    /// Unmaps these pages, at most [`BATCH`], and returns when their frames are given back and nobody reads what was there.
+    /// Unmaps these pages, at most [`BATCH`], and returns when their frames are given back and nobody reads what was
+    /// there.
     pub fn unmap(&self, pages: impl IntoIterator<Item = u8>) {
         let mut gather = self.gather();
         let (mut floors, mut spared) = ([None; BATCH], Vec::new());
@@ -179,8 +180,8 @@ impl Space {
         floors.into_iter().flatten().for_each(|page| self.raise(page, epoch));
     }
 
-    /// Unmaps these pages, at most [`BATCH`], as [`unmap`](Self::unmap) does, and lets go of the page-table lock at each
-    /// step: what other threads do there meanwhile comes before the flush of what is already clear.
+    /// Unmaps these pages, at most [`BATCH`], as [`unmap`](Self::unmap) does, and lets go of the page-table lock at
+    /// each step: what other threads do there meanwhile comes before the flush of what is already clear.
     pub fn unmap_by_steps(&self, pages: Range<u8>, mut unlocked: impl FnMut()) {
         let mut gather: Held16<'_> = ENGINE.gather_within(&self.engine, range_of(&pages));
         // Whatever is mapped from here on has this epoch or a later one.
@@ -205,8 +206,8 @@ impl Space {
         self.replace(page, 0)
     }
 
-    /// Gives `page` a frame of its own with what the old one held, and `version` on it: what a write to a shared page does.
-    /// Nothing if memory has run out.
+    /// Gives `page` a frame of its own with what the old one held, and `version` on it: what a write to a shared page
+    /// does. Nothing if memory has run out.
     pub fn unshare(&self, page: u8, version: u64) -> Option<()> {
         if arch::BREAK_BEFORE_MAKE {
             self.unmap([page]);

@@ -2,8 +2,8 @@
 //!
 //! Capstone disassembles it: one library for four architectures (LoongArch, which Capstone 5 lacks, is decoded in
 //! [`fallback`] alone), pinned by Cargo.lock and built from its own source with the
-//! C compiler that the project needs anyway. Programs of the system (objdump, llvm-objdump) know other instructions and write
-//! them otherwise from release to release, and a fresh Debian has none for foreign architectures.
+//! C compiler that the project needs anyway. Programs of the system (objdump, llvm-objdump) know other instructions and
+//! write them otherwise from release to release, and a fresh Debian has none for foreign architectures.
 
 use crate::fallback;
 use anyhow::{Context, Result, bail};

@@ -12,8 +12,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// Reads a place as the compiler notes it, `file:line:column`, from the sources in `root`. Of a file that is not there
-    /// (the core library's) the line's number stands for its text.
+    /// Reads a place as the compiler notes it, `file:line:column`, from the sources in `root`. Of a file that is not
+    /// there (the core library's) the line's number stands for its text.
     pub fn of(root: &Path, noted: &str) -> Self {
         let mut parts = noted.rsplitn(3, ':');
         let (_, line, file) = (parts.next(), parts.next().unwrap_or_default(), parts.next().unwrap_or(noted));

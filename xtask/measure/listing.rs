@@ -13,8 +13,8 @@ const REMEDY: &str = "`cargo xtask arch --accept` takes the listing as it is now
 /// A function of an arch crate that is not a sequence: CPUID is the compiler's own function.
 const NO_SEQUENCE: &str = "read_leaves";
 
-/// Compares the sequences of each library with the listing in the folder `listings`, or writes that listing. `arch` holds
-/// the arch crates.
+/// Compares the sequences of each library with the listing in the folder `listings`, or writes that listing. `arch`
+/// holds the arch crates.
 ///
 /// # Errors
 /// A listing differs, or a function of an arch crate's `exec` is not in the library.

@@ -1,15 +1,15 @@
-//! What `cargo xtask arch`, `size`, `panics`, `stack` and `counts` run. The first four read libraries that were built of
-//! `measured/` for bare metal; the last runs a workload in this program.
+//! What `cargo xtask arch`, `size`, `panics`, `stack` and `counts` run. The first four read libraries that were built
+//! of `measured/` for bare metal; the last runs a workload in this program.
 //!
-//! A static library holds all that the operations can come to, the core library included. [`program`] makes a graph of it,
-//! whose edges are the relocations: every reference to a function counts as a call, and what a constant refers to (a table
-//! of functions) counts as called by whoever refers to the constant. Calls through a pointer that the embedder hands in are
-//! the embedder's. So the graph holds every call that there can be, and may hold more.
+//! A static library holds all that the operations can come to, the core library included. [`program`] makes a graph of
+//! it, whose edges are the relocations: every reference to a function counts as a call, and what a constant refers to
+//! (a table of functions) counts as called by each function that refers to the constant. Calls through a pointer that
+//! the embedder hands in are the embedder's. So the graph holds every call that there can be, and may hold more.
 //!
-//! Listings are Capstone's. It is built from its own C source, which `cargo xtask` alone does not build: programs of the system write
-//! the same code differently from release to release, and a fresh Debian has none for foreign architectures. What Capstone does not
-//! know is decoded here. `measured/` has each sequence of the arch crates and each operation of the engine as a function with a symbol, and a
-//! platform made of each arch crate.
+//! Listings are Capstone's. It is built from its own C source, which `cargo xtask` alone does not build: programs of
+//! the system write the same code differently from release to release, and a fresh Debian has none for foreign
+//! architectures. What Capstone does not know is decoded here. `measured/` has each sequence of the arch crates and
+//! each operation of the engine as a function with a symbol, and a platform made of each arch crate.
 
 mod bound;
 mod built;

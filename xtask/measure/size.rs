@@ -7,7 +7,8 @@ use crate::reach::Reached;
 use anyhow::{Context, Result};
 use object::Architecture;
 
-/// What the engine may come to on 64-bit RISC-V, built for size, with all its operations and the largest of the tag policies.
+/// What the engine may come to on 64-bit RISC-V, built for size, with all its operations and the largest of the tag
+/// policies.
 pub const BOUND: Bound = Bound { what: "of machine code of the engine on riscv64", bytes: 12 * 1024 };
 /// The same for the coherence layer alone. It should be less than all of the engine too; CAVEATS.md has the miss.
 pub const COHERENT_BOUND: Bound =

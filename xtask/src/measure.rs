@@ -1,5 +1,5 @@
-//! Builds `measured/` for bare metal and has `measure/` look at the machine code: `cargo xtask arch`, `size`, `panics`, `stack`
-//! and `counts`.
+//! Builds `measured/` for bare metal and has `measure/` look at the machine code: `cargo xtask arch`, `size`, `panics`,
+//! `stack` and `counts`.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -48,8 +48,8 @@ const TARGETS: [(&str, &str); 3] = [
     ("x86_64", "x86_64-unknown-none"),
     ("aarch64", "aarch64-unknown-none"),
 ];
-/// Built by nightly, with the core library from source: assembly for sparc64 is unstable, and for none of them a core library is
-/// at hand everywhere.
+/// Built by nightly, with the core library from source: assembly for sparc64 is unstable, and for none of them a core
+/// library is at hand everywhere.
 const FROM_SOURCE: [(&str, &str); 2] =
     [("sparc64", "sparc64-unknown-linux-gnu"), ("loongarch64", "loongarch64-unknown-none-softfloat")];
 

@@ -1,6 +1,7 @@
 //! Weakens every named ordering of the engine, one at a time, and asks who notices: the explorer under TSO and under
-//! store buffers per location, and loom; or the explorer alone, under the model that is asked for. What nobody notices must be
-//! argued in CAVEATS.md under `### site NAME`. Under weak memory `mutate_weak.rs` knows the case that notices each.
+//! store buffers per location, and loom; or the explorer alone, under the model that is asked for. What nobody notices
+//! must be argued in CAVEATS.md under `### site NAME`. Under weak memory `mutate_weak.rs` knows the case that notices
+//! each.
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
@@ -61,8 +62,8 @@ pub fn run(root: &Path, cases: &[String], only: Option<&str>) -> Result<String> 
     Ok(format!("{} orderings, each noticed when weakened, or argued", sites.len()))
 }
 
-/// Runs `cases` with what `weakened` says until one fails, and names it. A failure is what is looked for, so the exit code says
-/// little; the records say all.
+/// Runs `cases` with what `weakened` says until one fails, and names it. A failure is what is looked for, so the exit
+/// code says little; the records say all.
 fn explored(root: &Path, cases: &str, weakened: &str, model: &str) -> Result<Option<String>> {
     let options = format!("{cases} {weakened} --memory {model} --workers 1 --deadline {DEADLINE}");
     Ok(caught(&checked(root, &options)?.records).map(str::to_owned))

@@ -1,5 +1,5 @@
-//! Puts the other variant's protocol into each bug case, one at a time: `shootdown check` must exit 1 and name the case. Bug
-//! cases that would pass whatever their protocols are show nothing. Then takes each step of each fix out.
+//! Puts the other variant's protocol into each bug case, one at a time: `shootdown check` must exit 1 and name the
+//! case. Bug cases that would pass whatever their protocols are show nothing. Then takes each step of each fix out.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

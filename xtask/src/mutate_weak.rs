@@ -1,5 +1,6 @@
-//! Orderings and barriers under weak memory, by the explorer alone. The last cell of each one's row in INVARIANTS.md names
-//! the case that notices that it is missing, which runs here; or another ordering that covers it, and both are removed.
+//! Orderings and barriers under weak memory, by the explorer alone. The last cell of each one's row in INVARIANTS.md
+//! names the case that notices that it is missing, which runs here; or another ordering that covers it, and both are
+//! removed.
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;

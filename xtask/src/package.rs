@@ -17,8 +17,8 @@ pub const INTEGRATIONS: &str = "shootdown-integrations";
 const LICENCE: &str = "MIT OR Apache-2.0";
 /// A clone, as a release is made from one.
 const CLONE: &str = "target/release-clone";
-/// Where a commit is packed and built. Cargo keeps what it unpacks by this path, the package's name and its version, for good: at
-/// one path for all commits it would build an older commit's engine.
+/// Where a commit is packed and built. Cargo keeps what it unpacks by this path, the package's name and its version,
+/// for good: at one path for all commits it would build an older commit's engine.
 const TARGET: &str = "target/release-target";
 
 /// The packages of the workspace that may be published, as `cargo metadata` has them.
@@ -124,8 +124,8 @@ fn relative_links(text: &str) -> Vec<String> {
     Parser::new(text).filter_map(link).filter(leads_away).collect()
 }
 
-/// Clones what is committed, packs every published package there, builds each from its packed sources and runs the tests that
-/// it holds; returns how many there are.
+/// Clones what is committed, packs every published package there, builds each from its packed sources and runs the
+/// tests that it holds; returns how many there are.
 ///
 /// # Errors
 /// A package cannot be packed, does not build from what was packed, or fails its tests there.
@@ -159,8 +159,8 @@ pub fn package(root: &Path) -> Result<usize> {
 /// The explorer's tests take minutes without.
 const PROFILE: &str = "\n[profile.dev]\nopt-level = 1\n";
 
-/// Random programs of each of the explorer's tests that make some: that the tests run from a package is what is looked at here, and
-/// step tests has all programs.
+/// Random programs of each of the explorer's tests that make some: that the tests run from a package is what is looked
+/// at here, and step tests has all programs.
 const PROGRAMS: &str = "200";
 
 /// Runs the tests of the packages that cargo has unpacked in `folder`, against each other and nothing of the checkout.

@@ -24,8 +24,8 @@ pub fn cargo(root: &Path, arguments: &str) -> Command {
     command
 }
 
-/// Builds a call of the command of this project with `arguments`, separated by spaces. Where nothing has built it in this run,
-/// cargo does.
+/// Builds a call of the command of this project with `arguments`, separated by spaces. Where nothing has built it in
+/// this run, cargo does.
 ///
 /// # Errors
 /// It does not build.
@@ -38,8 +38,8 @@ pub fn shootdown(root: &Path, arguments: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Has cargo do `arguments`, which builds the command of this project among other things. The steps that follow run that one:
-/// built alone, its packages have other features, and most would be compiled again.
+/// Has cargo do `arguments`, which builds the command of this project among other things. The steps that follow run
+/// that one: built alone, its packages have other features, and most would be compiled again.
 ///
 /// # Errors
 /// It does not build.
@@ -153,7 +153,8 @@ pub fn caught(records: &[Value]) -> Option<&str> {
     records.iter().find(found).and_then(|record| record["name"].as_str())
 }
 
-/// Boots `image` by a program of QEMU, for at most so many seconds; returns how that ended and what the machine printed.
+/// Boots `image` by a program of QEMU, for at most so many seconds; returns how that ended and what the machine
+/// printed.
 ///
 /// # Errors
 /// It cannot be started.
@@ -181,7 +182,8 @@ pub fn line(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// Seconds on CPUs of all programs that have been waited for, where /proc says so: in hundredths, behind the name of the program.
+/// Seconds on CPUs of all programs that have been waited for, where /proc says so: in hundredths, behind the name of
+/// the program.
 pub fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let words: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

@@ -1,17 +1,17 @@
-//! The sanitizer on the explorer: told what the simulated machine's platform does, it is silent about the engine as it ships
-//! and names what a removed rule does. Its own cells are explored with the engine's.
+//! The sanitizer on the explorer: told what the simulated machine's platform does, it is silent about the engine as it
+//! ships and names what a removed rule does. Its own cells are explored with the engine's.
 
 use shootdown_cases::engine::{Fault, Oracles};
 use shootdown_cases::scenarios::cases_under;
 use shootdown_explore::{Memory, Options, Verdict};
 use shootdown_machine::Case;
 
-/// What a removed rule is reported by: the case, and words of the report. Where two CPUs do the same, either may be met first,
-/// and `CPU N` stands for it.
+/// What a removed rule is reported by: the case, and words of the report. Where two CPUs do the same, either may be met
+/// first, and `CPU N` stands for it.
 ///
-/// Missing are SD-11, SD-18 and SD-19, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16,
-/// without which a call returns too early, or an answer is taken back, and nothing is given back either; SD-20 and SD-21, as it knows
-/// neither user mode nor code.
+/// Missing are SD-11, SD-18 and SD-19, without which CPUs wait for each other for ever and nothing is given back, and
+/// SD-15 and SD-16, without which a call returns too early, or an answer is taken back, and nothing is given back
+/// either; SD-20 and SD-21, as it knows neither user mode nor code.
 const REPORTS: &[(u8, &str, &str)] = &[
     (
         1,

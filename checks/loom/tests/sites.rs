@@ -1,7 +1,7 @@
 //! Every named ordering of the engine, weakened one at a time: a scenario must fail.
 //!
-//! The same scenarios pass with the orderings as shipped (`sound.rs`). A site that is weakened here becomes relaxed, or is left
-//! out if it is a fence.
+//! The same scenarios pass with the orderings as shipped (`sound.rs`). A site that is weakened here becomes relaxed, or
+//! is left out if it is a fence.
 
 #[macro_use]
 mod scenarios;

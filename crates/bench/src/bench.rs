@@ -88,12 +88,13 @@ pub fn bench(policy_kind: PolicyKind, workload: WorkloadKind, params: Params) ->
     }
 }
 
-/// Workloads of the exercise that Linux commit bafb056ce279 leaves: a mask that has outgrown its users, and a borrower that
-/// begins while its owner flushes.
+/// Workloads of the exercise that Linux commit bafb056ce279 leaves: a mask that has outgrown its users, and a borrower
+/// that begins while its owner flushes.
 pub const EXERCISE: [WorkloadKind; 2] = [WorkloadKind::SingleAfterMany, WorkloadKind::Sqpoll];
 
-/// The exercise of Linux commit bafb056ce279: for sparc64 before the fix, sparc64 after it and the engine, a row for each of
-/// [`EXERCISE`]. Each owner and its borrower have a space of their own, since a count of one user means nothing else.
+/// The exercise of Linux commit bafb056ce279: for sparc64 before the fix, sparc64 after it and the engine, a row for
+/// each of [`EXERCISE`]. Each owner and its borrower have a space of their own, since otherwise a count of one user
+/// means nothing.
 pub fn exercise(cpus: CpuCount, seed: u64) -> [[Row; 2]; 3] {
     let params = Params { cpus, spaces: cpus.number().div_ceil(2), seed };
     [PolicyKind::LinuxSparc64Racy, PolicyKind::LinuxSparc64, PolicyKind::Shootdown]

@@ -116,7 +116,7 @@ fn pair(
         scripts[cpu].push(Op::Take(0));
         if bystanders {
             scripts[cpu].push(Op::Switch(spaces[cpu - 2]));
-            // Nobody runs in a space that ends; somebody may be lazy on it.
+            // No thread runs in a space that ends; a CPU may be lazy on it.
             scripts[cpu].push(if verbs[cpu - 2] == Verb::Exit {
                 Op::Lazy(true)
             } else {

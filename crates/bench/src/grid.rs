@@ -110,8 +110,8 @@ pub fn cell(workload: WorkloadKind, shape: Shape, seed: u64) -> Cell {
     Cell { workload: workload.name(), shape, seed, flushes, costs: rows.iter().map(cost).collect() }
 }
 
-/// Runs the cells of these workloads and shapes, on all CPUs of the host; `done` is told of each. The order is that of the
-/// arguments.
+/// Runs the cells of these workloads and shapes, on all CPUs of the host; `done` is told of each. The order is that of
+/// the arguments.
 pub fn grid(workloads: &[WorkloadKind], shapes: &[Shape], done: impl Fn() + Sync) -> Vec<Cell> {
     let mut asked = Vec::new();
     for &workload in workloads {

@@ -1,4 +1,4 @@
-//! Where the engine loses a cell of the [grid](crate::grid): to whom, by how much, and why.
+//! Cells of the [grid](crate::grid) that the engine loses: to which policy, by how much, and why.
 
 use crate::grid::{Cell, Cost, Shape};
 use crate::policy::PolicyKind;
@@ -166,7 +166,8 @@ impl<'a> Pair<'a> {
         lost.fold([0, 0], |[a, b], (_, ours, theirs)| [a + count(ours), b + count(theirs)])
     }
 
-    /// Whether single cells are lost and no more: the engine sends fewer over all of them, and wins each shape with some seed.
+    /// Whether single cells are lost and no more: the engine sends fewer over all of them, and wins each shape with
+    /// some seed.
     fn is_scatter(&self) -> bool {
         let [ours, theirs] = self.total(|cost| cost.ipis);
         let of = |shape: Shape| {

@@ -34,7 +34,8 @@ pub struct Probe {
     pub cycles: f64,
 }
 
-/// Read-modify-writes of shared words for each switch between two spaces that take turns on one CPU, the first two aside.
+/// Read-modify-writes of shared words for each switch between two spaces that take turns on one CPU, the first two
+/// aside.
 pub fn updates_per_switch(kind: PolicyKind) -> f64 {
     let mut script = vec![Op::Create(0), Op::Create(1), Op::Switch(0), Op::Switch(1)];
     let count = |script: Vec<Op>| {
@@ -46,8 +47,8 @@ pub fn updates_per_switch(kind: PolicyKind) -> f64 {
     (count(script) - before) as f64 / FLUSHES as f64
 }
 
-/// Measures flushes of one page by CPU 0, with `targets` of the CPUs with the highest numbers running the same space. The
-/// first flush, which meets cold lines, is not counted apart.
+/// Measures flushes of one page by CPU 0, with `targets` of the CPUs with the highest numbers running the same space.
+/// The first flush, which meets cold lines, is not counted apart.
 pub fn probe(kind: PolicyKind, cpus: CpuCount, targets: u32) -> Probe {
     let all = cpus.number();
     let targets = targets.min(all - 1);

@@ -9,7 +9,8 @@ fn some_shapes() -> Vec<Shape> {
     SHAPES.into_iter().filter(|shape| [4, 8, 16].contains(&shape.cpus)).collect()
 }
 
-/// Most losses in IPIs and in cycles on those shapes: what they are. Debug builds look at more words, and take other turns.
+/// Most losses in IPIs and in cycles on those shapes: what they are. Debug builds look at more words, and take other
+/// turns.
 const LIMITS: [usize; 2] = if cfg!(debug_assertions) { [100, 80] } else { [63, 37] };
 
 #[test]

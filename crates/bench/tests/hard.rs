@@ -1,7 +1,7 @@
 //! A large machine for a long time: 1,024 spaces on 64 CPUs, most of them shared, some that live for a moment.
 //!
-//! A million operations by default. `SHOOTDOWN_HARD_OPERATIONS=10000000 cargo test --release -p shootdown-bench --test hard`
-//! runs ten times as many.
+//! A million operations by default. `SHOOTDOWN_HARD_OPERATIONS=10000000 cargo test --release -p shootdown-bench --test
+//! hard` runs ten times as many.
 
 use shootdown_bench::machine::{CpuCount, Op, Outcome, PageTables, Pages, Source, run};
 use shootdown_bench::policy::{PolicyKind, policy};

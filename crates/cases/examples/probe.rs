@@ -1,4 +1,5 @@
-//! Prints what an exploration of one engine case costs: `cargo run --release -p shootdown-cases --example probe -- NAME`.
+//! Prints what an exploration of one engine case costs: `cargo run --release -p shootdown-cases --example probe --
+//! NAME`.
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
 use shootdown_explore::Options;

@@ -1,8 +1,8 @@
 //! Cases for the simulated machine: the shipped engine in [`scenarios`], and historical [`bugs`], each as a chain of
 //! protocols, broken and fixed.
 //!
-//! `engine/` puts the engine on the machine (platform, verbs), `scenarios/` has a file a theme, `bugs/` a folder a class, and
-//! `protocols/` the frames that several bugs fill.
+//! `engine/` puts the engine on the machine (platform, verbs), `scenarios/` has a file a theme, `bugs/` a folder a
+//! class, and `protocols/` the code that several bugs share.
 
 pub mod bugs;
 pub mod engine;

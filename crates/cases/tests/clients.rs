@@ -5,8 +5,8 @@ use shootdown_cases::scenarios::cases;
 use shootdown_explore::{Options, Report, Verdict};
 use shootdown_machine::Case;
 
-/// Rules that a worker which borrows one space rests on. Others are about switching between spaces, interrupts that are off,
-/// tags, hotplug, and more flushes than the history holds.
+/// Rules that a worker which borrows one space rests on. Others are about switching between spaces, interrupts that are
+/// off, tags, hotplug, and more flushes than the history holds.
 const RULES: [u8; 9] = [1, 2, 4, 5, 6, 7, 8, 9, 10];
 /// Clients and memory models.
 const CASES: usize = 6;

@@ -1,5 +1,5 @@
-//! The engine's scenario that a bug names shows something: without one of the rules that the bug breaks, or one of the orderings that
-//! keep these, it fails. Where nothing of that is the engine's to keep, the bug says whose it is.
+//! The engine's scenario that a bug names shows something: without one of the rules that the bug breaks, or one of the
+//! orderings that keep these, it fails. Where nothing of that is the engine's to keep, the bug says whose it is.
 
 use shootdown_cases::bugs;
 use shootdown_cases::engine::Fault;

@@ -14,7 +14,8 @@ const REDUCED: bool = true;
 const PLAIN: bool = false;
 
 /// Whether a case is one of those that are compared: two CPUs, but for most of the tag allocators' cases, which without
-/// reductions are too large, or fill the store buffers, NMIs or a reset on two CPUs that both flush, and a queue that both empty.
+/// reductions are too large, or fill the store buffers, NMIs or a reset on two CPUs that both flush, and a queue that
+/// both empty.
 fn compared(case: &Case) -> bool {
     const LARGE: [&str; 6] =
         ["nmi-flush", "nmi-handle-ipi", "nmi-tags", "reset-after-wait", "retired-by-two", "user-mode-nmi"];

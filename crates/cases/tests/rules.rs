@@ -1,4 +1,5 @@
-//! Each rule that is removed from the engine is noticed by the cases that the table of rules names, in an execution that replays.
+//! Each rule that is removed from the engine is noticed by the cases that the table of rules names, in an execution
+//! that replays.
 
 use shootdown::trace::rules::Rule;
 use shootdown_cases::engine::Fault;

@@ -1,7 +1,8 @@
 //! The number of workers changes nothing about what an exploration of the engine finds.
 //!
-//! That goes for its counts, too: all code is run in an order that does not depend on workers, so that each position stands for
-//! the same histories. Which executions of code that takes depends on who has which run at hand (`Report::executions`).
+//! That goes for its counts, too: all code is run in an order that does not depend on workers, so that each position
+//! stands for the same histories. Which executions of code that takes depends on who has which run at hand
+//! (`Report::executions`).
 
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;

@@ -63,8 +63,8 @@ impl Failure {
     }
 }
 
-/// Prints a line on standard error. Where nobody reads that any more there is nobody to tell, and the exit code says the
-/// rest.
+/// Prints a line on standard error. Where nobody reads that any more there is nobody to tell, and the exit code says
+/// the rest.
 pub fn tell(line: impl fmt::Display) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::{INTERRUPTED, tell};
 
-/// Whether the user asked to stop (Ctrl-C). A second Ctrl-C ends the process at once, and the first one too where the code of
-/// a case does not come back from a step.
+/// Whether the user asked to stop (Ctrl-C). A second Ctrl-C ends the process at once, and the first one too where the
+/// code of a case does not come back from a step.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 

@@ -1,7 +1,8 @@
-//! The command `shootdown`: checks the engine and a collection of bugs on simulated machines, and shows what goes wrong.
+//! The command `shootdown`: checks the engine and a collection of bugs on simulated machines, and shows what goes
+//! wrong.
 //!
-//! A bug collection of your own gets the same command: its `main` is one call of [`main_with`]. `shootdown new-case NAME`
-//! writes a first bug to start from; `examples/own-case` is a whole package.
+//! A bug collection of your own gets the same command: its `main` is one call of [`main_with`]. `shootdown new-case
+//! NAME` writes a first bug to start from; `examples/own-case` is a whole package.
 
 mod args;
 mod catalogue;
@@ -39,7 +40,8 @@ use shootdown_cases::bugs::Bug;
 use std::process::ExitCode;
 
 /// Runs the command line of this process on the engine and `bugs`, and returns the exit code: 0 all as expected, 1 not,
-/// 2 input that cannot be used, 3 nothing found where not all executions were to be visited, 130 after Ctrl-C, 141 when the reader of the output went away.
+/// 2 input that cannot be used, 3 nothing found where not all executions were to be visited, 130 after Ctrl-C, 141 when
+/// the reader of the output went away.
 pub fn main_with(bugs: &[Bug]) -> ExitCode {
     shootdown_machine::watchdog::tell_of_threads();
     let (command, _name) = match parsed() {
@@ -76,7 +78,8 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
     result.unwrap_or_else(|failure| failure.report())
 }
 
-/// Reads the command line, and the name of the command in it. Help that no terminal shows is as wide as everything else is there.
+/// Reads the command line, and the name of the command in it. Help that no terminal shows is as wide as everything else
+/// is there.
 fn parsed() -> Result<(Cli, String), clap::Error> {
     let command = Cli::command();
     let mut command = match output::terminal_width() {

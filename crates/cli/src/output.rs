@@ -126,7 +126,8 @@ fn group(case: &Case) -> String {
 }
 
 impl<W: Write> Table<W> {
-    /// Starts a table that will hold `cases` in lines of at most `width` characters where names allow it, with its head.
+    /// Starts a table that will hold `cases` in lines of at most `width` characters where names allow it, with its
+    /// head.
     ///
     /// # Errors
     /// The head could not be written.
@@ -136,7 +137,8 @@ impl<W: Write> Table<W> {
         Self { out, name, fold: None }.head()
     }
 
-    /// Starts a table with one line for each group of `cases`, and one for each case that comes out otherwise than expected.
+    /// Starts a table with one line for each group of `cases`, and one for each case that comes out otherwise than
+    /// expected.
     ///
     /// # Errors
     /// The head could not be written.

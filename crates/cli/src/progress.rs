@@ -152,8 +152,8 @@ impl State {
     }
 }
 
-/// Returns how long `case` takes beside others: orders of magnitude. A bug is found after some steps, a pair of operations
-/// is small, and a third CPU multiplies what there is.
+/// Returns how long `case` takes beside others: orders of magnitude. A bug is found after some steps, a pair of
+/// operations is small, and a third CPU multiplies what there is.
 fn effort(case: &Case) -> u64 {
     match (case.kind, case.cpus) {
         (Kind::Bug | Kind::Suspect, _) => 1,
@@ -199,8 +199,8 @@ fn pauses() -> impl Iterator<Item = Duration> {
     (0_u32..).map(|beat| BEAT * 2_u32.saturating_pow(beat.saturating_sub(EARLY_BEATS - 1).min(7)))
 }
 
-/// Has a line move by itself, where there is a terminal to show it and a thread to do it: the line asks for that, and panics
-/// where this host gives none.
+/// Has a line move by itself, where there is a terminal to show it and a thread to do it: the line asks for that, and
+/// panics where this host gives none.
 fn tick(line: &ProgressBar) {
     if stderr().is_terminal() && afford(1, "").is_ok() {
         line.enable_steady_tick(Duration::from_millis(100));

@@ -39,7 +39,8 @@ pub struct Record {
     /// What speaks against it.
     #[serde(default)]
     pub objections: Vec<String>,
-    /// Lines of the case's own file that could make a step and that no protocol of the bug reaches; said with the mended one.
+    /// Lines of the case's own file that could make a step and that no protocol of the bug reaches; said with the
+    /// mended one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreached: Vec<String>,
     /// Whether every execution was visited, or one that breaks a rule was found.
@@ -58,8 +59,8 @@ pub struct Record {
     pub steps: Option<usize>,
     /// What the verdict says in words.
     pub message: Option<String>,
-    /// Which executions were to be visited, where it was not all: `contexts 4`, `random 1000, seed 7`. Such a run proves
-    /// nothing, and never says `holds`.
+    /// Which executions were to be visited, where it was not all: `contexts 4`, `random 1000, seed 7`. Such a run
+    /// proves nothing, and never says `holds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partly: Option<String>,
     /// What came out under the other memory models of which the case states it.
@@ -175,8 +176,8 @@ impl Record {
         self.verdict == "unproved"
     }
 
-    /// Returns what this says otherwise than a result of `case` can: the field, what it says, and what it must say. A file may
-    /// have been edited, and what is added up is worth no more than what it is made of.
+    /// Returns what this says otherwise than a result of `case` can: the field, what it says, and what it must say. A
+    /// file may have been edited, and what is added up is worth no more than what it is made of.
     pub fn contradiction(
         &self,
         case: &Case,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::files::unwritable;
 
-/// Puts `bytes` at `path` in one step: whoever looks there finds what was there before, or all of `bytes`.
+/// Replaces the file at `path` by `bytes` in one step: a reader finds either what was there before, or all of `bytes`.
 ///
 /// # Errors
 /// They cannot be written; what was at `path` is still there.

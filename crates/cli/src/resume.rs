@@ -1,8 +1,9 @@
 //! Results that are kept as they come, so that a check that was stopped goes on where it was.
 //!
 //! Whole cases are kept, not the states of one that is under way. A state holds addresses of the process that found it
-//! (pointers in words, places in the code under check), of which another process can make nothing; and cases take minutes at
-//! most, also those of `--deep`. A line is written when its case ends, so that a killed process loses no more than Ctrl-C does.
+//! (pointers in words, places in the code under check), of which another process can make nothing; and cases take
+//! minutes at most, also those of `--deep`. A line is written when its case ends, so that a killed process loses no
+//! more than Ctrl-C does.
 
 use serde::{Deserialize, Serialize};
 use shootdown_machine::Case;

@@ -55,8 +55,9 @@ impl Shard {
 
     /// Whether the case at `place` of the whole check falls into this shard.
     ///
-    /// Cases go round in turn: those that resemble each other, and take alike long, stand side by side in the catalogue.
-    /// Everybody who knows the whole list comes to the same parts; measured times would differ from host to host.
+    /// Cases go round in turn: those that resemble each other, and take alike long, stand side by side in the
+    /// catalogue. Everybody who knows the whole list comes to the same parts; measured times would differ from host to
+    /// host.
     pub fn has(self, place: usize) -> bool {
         place % self.of == self.index - 1
     }

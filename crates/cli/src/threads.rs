@@ -29,7 +29,7 @@ pub fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     })
 }
 
-/// Starts `count` threads that are there at once, and ends them; else returns how many could be started.
+/// Starts `count` threads at once, and ends them; if it cannot, returns how many could be started.
 fn given(count: usize) -> Result<(), (usize, io::Error)> {
     let gate = Mutex::new(());
     thread::scope(|scope| {

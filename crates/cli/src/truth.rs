@@ -1,7 +1,7 @@
 //! Whether the engine that is checked is the one whose source lies here.
 //!
-//! The engine's source is compiled into this program. Where that source is edited afterwards, or a built tree is copied to
-//! another folder and edited there, a result would be about something that nobody looks at: it is refused.
+//! The engine's source is compiled into this program. Where that source is edited afterwards, or a built tree is copied
+//! to another folder and edited there, a result would be about something that nobody looks at: it is refused.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ mod source;
 
 /// Where the engine's source lies in a checkout.
 pub const ENGINE: &str = "crates/shootdown/src";
-/// What only a checkout has, and a copy of the engine in somebody's kernel has not.
+/// What only a checkout has, and not a copy of the engine in another kernel.
 const CHECKED: &str = "checks/explorer/Cargo.toml";
 
 /// A folder of a checkout whose source is compiled into this program, and the hash of what was.
@@ -45,8 +45,8 @@ pub fn compare() -> Result<(), Failure> {
 }
 
 /// The checkout that a user of this program has before them, if there is one: around the current folder or around this
-/// program, and where one of those lies in the other (a copy in the target folder), the inner one; else the one from which
-/// this program was built.
+/// program, and where one of those lies in the other (a copy in the target folder), the inner one; else the one from
+/// which this program was built.
 pub fn checkout() -> Option<PathBuf> {
     let here = env::current_dir().ok().and_then(|folder| around(&folder));
     let program = env::current_exe().ok().and_then(|file| around(&file));

@@ -1,7 +1,8 @@
 use std::env;
 use std::ffi::OsStr;
 
-/// Returns how this program was called, for lines that suggest another call: `cargo run --release --`, or its name or path.
+/// Returns how this program was called, for lines that suggest another call: `cargo run --release --`, or its name or
+/// path.
 pub fn typed() -> String {
     // Cargo tells what it runs which package that is of.
     call(env::var_os("CARGO_PKG_NAME").as_deref(), env::args_os().next().as_deref())

@@ -1,5 +1,5 @@
-//! A thousand inputs that nobody means well with, over all commands: each is answered, none panics or hangs, and no file is
-//! lost, changed or left half-written.
+//! A thousand inputs that nobody means well with, over all commands: each is answered, none panics or hangs, and no
+//! file is lost, changed or left half-written.
 #![cfg(unix)]
 
 use assert_cmd::Command;
@@ -18,7 +18,8 @@ use tempfile::TempDir;
 
 /// An input that is not answered by then hangs; the slowest takes a second or two.
 const HANGS: Duration = Duration::from_secs(240);
-/// What a command may end with: as expected, not, refused, nothing proved, Ctrl-C, output closed. 101 is a panic, and a signal has no code.
+/// What a command may end with: as expected, not, refused, nothing proved, Ctrl-C, output closed. 101 is a panic, and a
+/// signal has no code.
 const CODES: [i32; 6] = [0, 1, 2, 3, 130, 141];
 const CASE: &str = "lazy-return";
 
@@ -99,7 +100,8 @@ impl Ground {
         command
     }
 
-    /// Runs with `arguments`; whoever reads standard output, or standard error too, has gone. Demands this exit code.
+    /// Runs with `arguments` after the reader of standard output, or of standard error too, has gone. Demands this exit
+    /// code.
     fn closed(&mut self, arguments: &[&str], error_too: bool, expected: i32) {
         let mut command = self.bare(arguments);
         command.stdout(reader_gone()).stderr(Stdio::piped());

@@ -1,5 +1,5 @@
-//! The pages of the museum in a headless Chromium, used as a reader would. `cargo xtask ci museum` runs this; the pages are
-//! then in `target/museum`, screenshots of them in `target/museum-shots`.
+//! The pages of the museum in a headless Chromium, used as a reader would. `cargo xtask ci museum` runs this; the pages
+//! are then in `target/museum`, screenshots of them in `target/museum-shots`.
 
 use assert_cmd::Command;
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
@@ -152,7 +152,8 @@ fn check_timeline(browser: &Browser) {
     browser.expect("document.querySelectorAll('.card[hidden]').length === 0");
 }
 
-/// Returns the texts whose colour is too near to the colour behind them: less than 4.5 to 1, or 3 to 1 where they are large.
+/// Returns the texts whose colour is too near to the colour behind them: less than 4.5 to 1, or 3 to 1 where they are
+/// large.
 const CONTRAST: &str = "
     const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
     const over = (top, below) => {

@@ -1,4 +1,4 @@
-//! What CPUs have done before an exploration begins: from it follows what their TLBs may hold then.
+//! The state of CPUs before an exploration begins. It decides what their TLBs may hold then.
 
 use crate::size::{PAGES, TAGS};
 use shootdown::ports::Entries;

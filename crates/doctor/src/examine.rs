@@ -10,13 +10,13 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// The source in which the contract stands.
+/// The source file that has the contract.
 pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs");
 
 /// Examines a platform; `seen` is told when a check begins, and when it has ended.
 ///
-/// Each check runs on a machine of its own, through every execution. A check that rests on something that was found wrong
-/// is left out, so that one mistake is reported once.
+/// Each check runs on a machine of its own, through every execution. A check that rests on something that was found
+/// wrong is left out, so that one mistake is reported once.
 pub fn examine_with<P: PlatformUnderTest>(mut seen: impl FnMut(Event)) -> Report {
     let mut report = Report::default();
     for check in checks::all::<P>() {
@@ -29,8 +29,8 @@ pub fn examine_with<P: PlatformUnderTest>(mut seen: impl FnMut(Event)) -> Report
     report
 }
 
-/// Examines a platform and prints each [`Event`] as a line of JSON: the whole of the program that `shootdown doctor` builds
-/// around a platform.
+/// Examines a platform and prints each [`Event`] as a line of JSON: the whole of the program that `shootdown doctor`
+/// builds around a platform.
 pub fn print_events<P: PlatformUnderTest>() {
     // What code under check says when it panics is in the report.
     std::panic::set_hook(Box::new(|_| {}));
@@ -48,7 +48,7 @@ pub fn examine<P: PlatformUnderTest>() -> Report {
     examine_with::<P>(|_| {})
 }
 
-/// The outcome of a check that nothing is known of.
+/// The outcome of a check before anything is known about it.
 fn blank<P: PlatformUnderTest>(check: &Check<P>) -> Outcome {
     Outcome {
         check: check.name.to_owned(),
@@ -100,7 +100,7 @@ fn look<P: PlatformUnderTest>(check: &Check<P>, before: &Report) -> Outcome {
     outcome
 }
 
-/// Looks under one memory model; returns whether all is well.
+/// Explores under one memory model; returns whether nothing is wrong.
 fn explored<P: PlatformUnderTest>(
     check: &Check<P>,
     model: &Model,

@@ -1,13 +1,13 @@
-//! What the doctor says.
+//! The doctor's report.
 
 use serde::{Deserialize, Serialize};
 use shootdown_explore::{Action, Move, Step, Trace};
 use std::fmt;
 
-/// What a platform was found to do, check by check.
+/// The result of each check of a platform.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Report {
-    /// In the order in which they were looked at.
+    /// In the order in which they ran.
     pub checks: Vec<Outcome>,
 }
 
@@ -16,11 +16,11 @@ pub struct Report {
 pub struct Outcome {
     /// Name of the check.
     pub check: String,
-    /// What was done to the platform.
+    /// The calls that the platform got.
     pub about: String,
-    /// What came out.
+    /// The result.
     pub verdict: Verdict,
-    /// Memory models under which it was looked at, the last of which showed what is wrong.
+    /// Memory models under which it was explored. If it failed, the last one showed the fault.
     pub memories: Vec<String>,
     /// The fault, or why nothing can be said.
     pub what: Option<String>,
@@ -49,9 +49,9 @@ pub enum Verdict {
     Pass,
     /// One does not.
     Wrong,
-    /// Not looked at: something that it rests on is wrong.
+    /// Not run: a check that it rests on has failed.
     Skipped,
-    /// The machine, or what is declared of the platform, has no use for it.
+    /// Not run: it does not apply to the machine, or to what the platform declares.
     Unneeded,
     /// Not every execution was visited.
     Undecided,
@@ -64,7 +64,7 @@ pub struct Finding {
     pub method: String,
     /// The line of the contract that it breaks.
     pub clause: String,
-    /// Line of `crates/shootdown/src/platform.rs` where that stands.
+    /// Line of `crates/shootdown/src/platform.rs` where the clause begins.
     pub line: usize,
     /// What to do.
     pub remedy: String,
@@ -92,7 +92,7 @@ pub struct Drawn {
 }
 
 impl Report {
-    /// Whether nothing was found wrong and nothing left undecided.
+    /// Whether no check failed and none was left undecided.
     pub fn is_sound(&self) -> bool {
         !self.checks.iter().any(|check| matches!(check.verdict, Verdict::Wrong | Verdict::Undecided))
     }
@@ -173,7 +173,7 @@ impl Finding {
 }
 
 impl Outcome {
-    /// The execution as a trace, for those who draw one. Its headings are never given back.
+    /// The execution as a trace, to draw it. Its headings are leaked.
     pub fn trace(&self) -> Option<Trace> {
         let finding = self.finding.as_ref()?;
         let steps = finding.steps.iter().map(|drawn| Step {

@@ -30,7 +30,7 @@ impl<P: PlatformUnderTest> fmt::Debug for Run<P> {
 }
 
 impl<P: PlatformUnderTest> Run<P> {
-    /// Builds the world. What it is made of is never given back: explorations refer to it by address.
+    /// Builds the world. Its parts are leaked, since explorations refer to them by address.
     pub(crate) fn new(plan: &Plan<P>) -> Self {
         let wires = &*Box::leak(Box::new(Wires::new(plan.cpus.len(), plan.profile)));
         Sim(wires).enter();

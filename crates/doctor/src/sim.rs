@@ -21,7 +21,7 @@ pub(crate) const ARRIVAL: u8 = 2;
 /// Interrupt line by which the IOMMU is told that there are commands.
 pub(crate) const COMMANDS: u8 = 3;
 
-/// How adverse the machine is, in what the platform must allow for.
+/// How adverse the machine is, within what a platform must allow for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Profile {
     /// Drops and root writes take effect when they are waited for, and no sooner.
@@ -59,10 +59,10 @@ thread_local! {
 }
 
 impl Sim {
-    /// The machine whose code runs on this thread, for what stands in for an arch crate.
+    /// The machine whose code runs on this thread, for the crate that stands in for an arch crate.
     ///
     /// # Panics
-    /// Where no platform is examined.
+    /// If no platform is being examined.
     pub fn running() -> Self {
         RUNS.get().expect("instructions of a simulated machine are for platforms that the doctor examines")
     }
@@ -89,7 +89,7 @@ impl Sim {
         self.0.walk_roots[self.this_cpu() as usize].store(root, Relaxed);
     }
 
-    /// Loads the root that was named last, under a tag, whose entries go or stay.
+    /// Loads the root that was named last, under a tag whose entries are dropped or kept.
     #[track_caller]
     pub fn load_walk_root(self, tag: u16, flush: bool) {
         let root = self.0.walk_roots[self.this_cpu() as usize].load(Relaxed);
@@ -305,7 +305,7 @@ impl Sim {
         (space as u64 + 1) << 12
     }
 
-    /// The space that a root belongs to; nothing for the kernel's.
+    /// The space that a root belongs to; `None` for the kernel's.
     pub(crate) fn space_of(root: u64) -> Option<usize> {
         assert!(root & 0xfff == 0 && root >> 12 <= 8, "{root:#x} is no root of this machine");
         (root >> 12).checked_sub(1).map(|space| space as usize)
@@ -476,8 +476,8 @@ const ALL_PROCESSORS: u64 = 1;
 const ALL_SPACES: u64 = 2;
 
 impl FlushCalls for Sim {
-    /// Flushes on the processors of the mask, in the third word of the input; the ranges follow it. The hypervisor may answer before it
-    /// has begun, once a call.
+    /// Flushes on the processors of the mask, in the third word of the input; the ranges follow it. The hypervisor may
+    /// answer before it has begun, once a call.
     #[track_caller]
     fn flush_call(&self, control: u64, input: &[u64]) -> u64 {
         assert!(
@@ -513,7 +513,8 @@ impl FlushCalls for Sim {
 }
 
 impl Sim {
-    /// Flushes ranges on a CPU, each an address with the number of further pages in its low bits; none stands for everything.
+    /// Flushes ranges on a CPU, each an address with the number of further pages in its low bits; none stands for
+    /// everything.
     #[track_caller]
     fn flush_ranges(self, cpu: usize, whose: Whose, ranges: &[u64]) {
         if ranges.is_empty() {
@@ -553,7 +554,7 @@ impl Wires {
         self.queue.name(registry);
     }
 
-    /// Runs a method of the platform with interrupts off, and looks that they stay off.
+    /// Runs a method of the platform with interrupts off, and checks that they stay off.
     pub(crate) fn with_interrupts_off(&self, method: impl FnOnce()) {
         let were_on = sync::irq_save();
         let inside = &self.inside[sync::cpu()];

@@ -9,7 +9,7 @@ use shootdown_machine::Machine;
 
 /// A platform that the doctor can examine: one over the simulated machine's ports.
 ///
-/// Nobody implements it: it names what every [`Portable`] platform has that is made of nothing borrowed.
+/// You do not implement it: every [`Portable`] platform whose parts borrow nothing has it.
 pub trait PlatformUnderTest: Portable<Sim, Mask: Default, Pin: Sized> + Sync + 'static {}
 
 impl<P> PlatformUnderTest for P where P: Portable<Sim, Mask: Default> + Sync + 'static {}

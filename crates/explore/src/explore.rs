@@ -17,11 +17,11 @@ use crate::search::round::{Outcome, round};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Turns at most that can be counted.
+/// The most turns that can be counted.
 const MOST_CONTEXTS: u16 = 4095;
 /// States of the first round, which mostly learns.
 const FIRST: u64 = 20_000;
-/// Steps of code that are made again at the end, to see whether it does the same.
+/// Steps of code that are run again at the end, to check that the code does the same.
 const REPEATED: u64 = 20_000;
 /// States of the search for a shorter trace, and how long it may take.
 const SHORTER: u64 = 1_500_000;
@@ -158,7 +158,7 @@ fn plan(options: &Options<'_>, started: Instant) -> Plan {
     }
 }
 
-/// Runs some of the code again. What does not do the same again has no verdict.
+/// Runs some of the code again. A model that does not do the same again gets no verdict.
 fn repeat<S: Scenario>(world: &Mutex<World<'_, S>>, report: &mut Report) {
     if matches!(report.verdict, Verdict::Stopped(_)) {
         return;
@@ -279,8 +279,8 @@ fn perform<S: Scenario>(world: &Mutex<World<'_, S>>, options: &Options<'_>, move
     trace::perform(&Mutex::new(world), &exact, moves).ok()
 }
 
-/// Looks for the same findings without reduction, so that their paths have the fewest moves; where one is wanted, one of the
-/// same kind will do.
+/// Searches for the same findings without reduction, so that their paths have the fewest moves. If only one finding is
+/// asked for, any of the same kind is enough.
 fn shorten<S: Scenario>(
     world: &Mutex<World<'_, S>>,
     options: &Options<'_>,

@@ -11,7 +11,7 @@ pub enum Memory {
     Tso,
     /// Partial store order: a FIFO per CPU and location; release stores and fences order.
     Pso,
-    /// RC11 without load buffering: loads may read old stores, and no access orders others but as its ordering says.
+    /// RC11 without load buffering: loads may read old stores, and an access orders others only as its ordering says.
     Weak,
 }
 
@@ -50,7 +50,7 @@ pub struct Options<'a> {
     pub reductions: Reductions,
     /// Worker threads, at least 1.
     pub workers: usize,
-    /// Interrupt frames at most on one CPU.
+    /// The most interrupt frames on one CPU.
     pub nesting: u8,
     /// Stop after this many stored states.
     pub max_states: u64,
@@ -62,23 +62,23 @@ pub struct Options<'a> {
     pub stop: Option<&'a AtomicBool>,
     /// Called about every 0.1 s.
     pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
-    /// After a round of more states than this, later rounds put up with steps that were found after what frames may
-    /// still do was learned, as long as that covers them. Such a round is as complete, but how many states it stores
-    /// depends on the order in which code was run.
+    /// After a round of more states than this, later rounds tolerate steps that were found late, as long as what was
+    /// learned about the frames before covers them. Such a round is as complete, but how many states it stores depends
+    /// on the order in which code was run.
     pub lenient_above: u64,
     /// Collect the reached local and final states (for comparing runs). Such a run does not end at the first finding.
     pub collect: bool,
-    /// Go on after a finding, and list each one once, with a trace of its own ([`crate::Report::findings`]). An execution ends
-    /// with its first finding; livelocks are looked for where nothing else is found.
+    /// Go on after a finding, and list each one once, with a trace of its own ([`crate::Report::findings`]). An
+    /// execution ends with its first finding; livelocks are searched for only if there is no other finding.
     pub all_findings: bool,
-    /// Visit only executions in which CPUs take turns at most so often: a context is what one CPU does, its store buffer and
-    /// its handlers included, until another one moves. Nothing is proved by it.
+    /// Visit only executions in which CPUs take at most this many turns (contexts). A turn is what one CPU does, its
+    /// store buffer and its handlers included, until another CPU moves. This proves nothing.
     pub contexts: Option<u16>,
-    /// Make so many executions at random instead of visiting all. Nothing is proved by it.
+    /// Run this many random executions instead of visiting all. This proves nothing.
     pub random: Option<Sampling>,
     /// Look for the shortest trace by a second, unreduced search after a violation.
     pub shortest: bool,
-    /// Take the machine apart before and after each step of the trace. Exploring is not concerned.
+    /// Record the parts of the machine before and after each step of the trace. This does not affect the exploration.
     pub snapshots: bool,
     /// Collect what the code does, and where, for [`crate::Report::survey`].
     pub survey: bool,
@@ -111,16 +111,16 @@ impl Default for Options<'_> {
     }
 }
 
-/// Executions that are made at random; the same numbers make the same executions.
+/// Random executions. The same numbers give the same executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
     /// How many.
     pub runs: u64,
-    /// What the random numbers begin with.
+    /// The seed of the random numbers.
     pub seed: u64,
 }
 
-/// How far an exploration is.
+/// Progress of an exploration.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// States stored.
@@ -131,7 +131,7 @@ pub struct Progress {
     pub depth: u32,
     /// Which round (footprints are learned in the first ones).
     pub round: u32,
-    /// Roughly how many states are still to be expanded in this round, where levels get smaller or an earlier round was as
-    /// large; of a random search, how many executions are still to be made.
+    /// A rough number of states that are still to be expanded in this round, if levels get smaller or an earlier round
+    /// was as large. In a random search, the number of executions that are still to run.
     pub left: Option<u64>,
 }

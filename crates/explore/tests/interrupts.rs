@@ -1,5 +1,6 @@
-//! Litmus tests of interrupts, non-maskable ones and returns: the full set of outcomes under each memory model, worked out by
-//! hand from what the crate's documentation promises. Programs are in the format of the tables (`tests/tables/README.md`).
+//! Litmus tests of interrupts, non-maskable ones and returns: the full set of outcomes under each memory model, worked
+//! out by hand from what the crate's documentation promises. Programs are in the format of the tables
+//! (`tests/tables/README.md`).
 
 mod common;
 
@@ -13,8 +14,8 @@ fn obs(answers: &[u64]) -> u64 {
     answers.iter().fold(0, |seen, answer| 8 * seen + answer + 1)
 }
 
-/// Checks that exactly `expected` comes out of the program with these lines: whether it is stuck, and its last words, as many
-/// as are given.
+/// Checks that exactly `expected` comes out of the program with these lines: whether it is stuck, and its last words,
+/// as many as are given.
 fn check<const N: usize>(lines: &str, expected: impl Fn(Memory) -> Vec<(bool, [u64; N])>) {
     let text = format!("test litmus {}\nend\n", lines.trim());
     let tests = parse("litmus", &text).unwrap_or_else(|error| panic!("{error}"));
@@ -49,12 +50,12 @@ fn bits<const N: usize, const M: usize>(
 mod buffers {
     use super::*;
 
-    /// CPU 0 stores x, reads a flag that its handler sets as `a`, then y as `b`; the handler reads x as `h`; CPU 1 stores y,
-    /// fences, and reads x as `c`.
+    /// CPU 0 stores x, reads a flag that its handler sets as `a`, then y as `b`; the handler reads x as `h`; CPU 1
+    /// stores y, fences, and reads x as `c`.
     ///
     /// `h` = 0: the handler came before the store, so its flag is seen. `h` = `a` = 1: it came after the store and had
-    /// returned before y was read. On x86 its return emptied the buffer, so x was in memory by then; `b` = 0 means that CPU 1's
-    /// store came later, and it saw x. Otherwise buffers allow `b` = `c` = 0, and SC does not.
+    /// returned before y was read. On x86 its return emptied the buffer, so x was in memory by then; `b` = 0 means that
+    /// CPU 1's store came later, and it saw x. Otherwise buffers allow `b` = `c` = 0, and SC does not.
     #[test]
     fn a_return_empties_the_buffer_under_tso_only() {
         let program = "2 6\nmain 0\nS 0 1 rlx\nL 2\nL 1\nOBS 3 rlx\nhandler 0\nL 0\nOBS 4 rlx\nS 2 1 rlx\npending 0 1\n\
@@ -70,9 +71,9 @@ mod buffers {
         });
     }
 
-    /// The handler of CPU 0 reads x, which CPU 0 stores, as `h`, and y as `b`; CPU 1 stores y, fences, and reads x as `c`. A
-    /// handler that comes after the store (`h` = 1) may find it in the buffer still: store buffering between main code and
-    /// handler, which only SC forbids.
+    /// The handler of CPU 0 reads x, which CPU 0 stores, as `h`, and y as `b`; CPU 1 stores y, fences, and reads x as
+    /// `c`. A handler that comes after the store (`h` = 1) may find it in the buffer still: store buffering between
+    /// main code and handler, which only SC forbids.
     #[test]
     fn entering_a_handler_empties_nothing() {
         let program = "2 4\nmain 0\nS 0 1 rlx\nhandler 0\nL 0\nL 1\nOBS 2 rlx\npending 0 1\nmain 1\nS 1 1 rlx\nF sc\nL 0\nOBS 3 rlx";
@@ -89,8 +90,8 @@ mod buffers {
         check(program, |_| bits(|bits| bits == [1, 0, 0], |[h, b, c]| [obs(&[h, b]), obs(&[c])]));
     }
 
-    /// The handler stores a flag with release; if it came after main code's store of x (`h` = 1), nobody sees the flag alone.
-    /// If the store is relaxed, the flag may overtake x under PSO.
+    /// The handler stores a flag with release; if it came after main code's store of x (`h` = 1), nobody sees the flag
+    /// alone. If the store is relaxed, the flag may overtake x under PSO.
     #[test]
     fn a_release_store_in_a_handler_stays_behind_what_was_interrupted() {
         let program = |order: &str| {
@@ -103,8 +104,8 @@ mod buffers {
         check(&program("rlx"), |memory| bits(|bits| bits == [1, 1, 0] && memory != Memory::Pso, show));
     }
 
-    /// The handler fences with release and swaps a flag, relaxed: the swap waits for what the marker keeps before it, the
-    /// interrupted code's store of x too.
+    /// The handler fences with release and swaps a flag, relaxed: the swap waits for what the marker keeps before it,
+    /// the interrupted code's store of x too.
     #[test]
     fn a_relaxed_swap_in_a_handler_does_not_pass_its_release_fence() {
         let program = "2 4\nmain 0\nS 0 1 rlx\nhandler 0\nL 0\nF rel\nX 1 1 rlx\nOBS 2 rlx\npending 0 1\nmain 1\nL 1\nL 0\nOBS 3 rlx";
@@ -170,9 +171,10 @@ mod nesting {
         check(&program("SKIP", 3), done(&[[obs(&[0])], [obs(&[2])]]));
     }
 
-    /// Main code masks interrupts, sees whether the non-maskable handler has run (`a`), raises line 0 on itself and stores
-    /// twice; the non-maskable handler turns interrupts on. If it had returned before the raise (`a` = 1), its flag is gone
-    /// with it, and line 0 waits for the end of the masked code. If it comes later, line 0 comes inside of it, at any store.
+    /// Main code masks interrupts, sees whether the non-maskable handler has run (`a`), raises line 0 on itself and
+    /// stores twice; the non-maskable handler turns interrupts on. If it had returned before the raise (`a` = 1), its
+    /// flag is gone with it, and line 0 waits for the end of the masked code. If it comes later, line 0 comes inside of
+    /// it, at any store.
     #[test]
     fn a_return_restores_the_flag_that_was_interrupted() {
         let program = "1 4\nmain 0\nSAVE\nL 1\nRAISE 0 0\nS 0 1 rlx\nS 0 2 rlx\nRESTORE\nOBS 2 rlx\nhandler 0\nL 0\nOBS 3 rlx\n\
@@ -185,7 +187,8 @@ mod nesting {
 mod raising {
     use super::*;
 
-    /// Raising an interrupt orders no memory access: its handler may come before the store before it has reached memory.
+    /// Raising an interrupt orders no memory access: its handler may come before the store before it has reached
+    /// memory.
     #[test]
     fn an_interrupt_may_overtake_the_store_before_it() {
         let program =
@@ -197,7 +200,8 @@ mod raising {
         check(&program("F sc"), done(&[[obs(&[1])]]));
     }
 
-    /// The handler of line 1 raises line 0, whose handler stores what main code reads: on the same CPU, and on another one.
+    /// The handler of line 1 raises line 0, whose handler stores what main code reads: on the same CPU, and on another
+    /// one.
     #[test]
     fn what_a_handler_raises_may_come_before_a_load() {
         for (raises_on, comes_to) in [(1, 1), (0, 0), (0, 1)] {
@@ -242,8 +246,8 @@ mod waits {
         check("1 1\nmain 0\nSPIN 0 1", |_| Vec::<(bool, [u64; 1])>::new());
     }
 
-    /// The word that is waited for is set by another CPU before a second one is checked: a wait that has been passed is not
-    /// gone back to.
+    /// The word that is waited for is set by another CPU before a second one is checked: a wait that has been passed is
+    /// not gone back to.
     #[test]
     fn a_wait_that_ended_stays_ended() {
         let program = "2 3\nmain 0\nWAIT 0 1\nL 1\nOBS 2 rlx\nmain 1\nS 1 1 rlx\nS 0 1 rel\nS 0 0 rel";

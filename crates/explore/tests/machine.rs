@@ -286,7 +286,8 @@ fn each_access_to_retired_memory_is_found() {
     }
 }
 
-/// Main code stores, and gives the memory back in the next step, or its handler does: the store may be in the buffer still.
+/// Main code stores, and gives the memory back in the next step, or its handler does: the store may be in the buffer
+/// still.
 #[test]
 fn a_store_that_is_on_its_way_to_retired_memory_is_found() {
     for memory in [Memory::Tso, Memory::Pso] {

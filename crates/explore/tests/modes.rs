@@ -1,4 +1,5 @@
-//! What a run may be asked for beside one verdict on every execution: all findings, executions of few contexts, random ones.
+//! What a run may be asked for beside one verdict on every execution: all findings, executions of few contexts, random
+//! ones.
 
 mod common;
 

@@ -1,5 +1,6 @@
-//! Random programs with interrupts, non-maskable ones, masks, waits and spins: the explorer must find exactly the outcomes
-//! that an enumerator finds which was written from the documentation (`common/oracle.rs`), with reductions and without.
+//! Random programs with interrupts, non-maskable ones, masks, waits and spins: the explorer must find exactly the
+//! outcomes that an enumerator finds which was written from the documentation (`common/oracle.rs`), with reductions and
+//! without.
 
 mod common;
 

@@ -54,8 +54,9 @@ struct Object {
     words: [Word; 2],
 }
 
-/// Device operations: 1 always commutes, 2 with interrupts masked, the others never. 0 remembers a watched word, 1 leaves
-/// a bit, 2 counts, 3 waits for what 0 remembered, 4 says what this CPU's hardware has read so far, and forgets it.
+/// Device operations: 1 always commutes, 2 with interrupts masked, the others never. 0 remembers a watched word, 1
+/// leaves a bit, 2 counts, 3 waits for what 0 remembered, 4 says what this CPU's hardware has read so far, and forgets
+/// it.
 struct Oracle {
     watched: usize,
 }
@@ -389,8 +390,8 @@ fn compare(seed: u64, memory: Memory, workers: bool) -> (u64, u64) {
     (full.states, less.states)
 }
 
-/// Programs that are compared. When `xtask/mutants/explorer` had 50 mistakes, the first 600 noticed 24 of them, the last by the
-/// 338th; the variable `COUNT` asks for more programs, and `SEED` for others.
+/// Programs that are compared. When `xtask/mutants/explorer` had 50 mistakes, the first 600 noticed 24 of them, the
+/// last by the 338th; the variable `COUNT` asks for more programs, and `SEED` for others.
 const PROGRAMS: u64 = 3_000;
 
 #[test]

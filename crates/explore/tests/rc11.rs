@@ -1,7 +1,7 @@
 //! Outcomes under weak memory against right ones: a table, and an enumerator of executions that follows the axioms.
 //!
-//! `tables/rc11.gz` has 2,836 programs with all outcomes that RC11 allows, with the release sequences of C++20, computed by
-//! herd7 7.57 and by an enumerator in C++, which agree.
+//! `tables/rc11.gz` has 2,836 programs with all outcomes that RC11 allows, with the release sequences of C++20,
+//! computed by herd7 7.57 and by an enumerator in C++, which agree.
 
 #[path = "common/axioms.rs"]
 mod axioms;
@@ -23,7 +23,8 @@ fn table() -> Vec<Expected> {
     table
 }
 
-/// Says how the explorer's outcomes differ: without reductions, with them, and with them where nobody looks at memory in the end.
+/// Says how the explorer's outcomes differ: without reductions, with them, and with them where nobody looks at memory
+/// in the end.
 fn differences(litmus: &Litmus, right: &BTreeSet<Outcome>) -> Vec<String> {
     let registers = |outcome: &Outcome| outcome[..outcome.len() - litmus.words()].to_vec();
     let read: BTreeSet<Outcome> = right.iter().map(registers).collect();

@@ -110,12 +110,12 @@ mod by_hand {
         }
     }
 
-    /// CPU 0 stores word 0, marks its buffer by a release fence, and ends; its handler, which comes once and at any time,
-    /// reads word 0 as `a` and stores word 1. CPU 1 reads word 1, then word 0.
+    /// CPU 0 stores word 0, marks its buffer by a release fence, and ends; its handler, which comes once and at any
+    /// time, reads word 0 as `a` and stores word 1. CPU 1 reads word 1, then word 0.
     ///
-    /// `a` = 0: the handler ran before the store, so word 1 is stored first and CPU 1 may see anything. `a` = 1: word 0 is
-    /// stored first. FIFOs keep it first, so CPU 1 cannot see word 1 alone. Under PSO nothing orders the two where the
-    /// handler comes between the store and the marker: CPU 1 may see anything again.
+    /// `a` = 0: the handler ran before the store, so word 1 is stored first and CPU 1 may see anything. `a` = 1: word 0
+    /// is stored first. FIFOs keep it first, so CPU 1 cannot see word 1 alone. Under PSO nothing orders the two where
+    /// the handler comes between the store and the marker: CPU 1 may see anything again.
     #[test]
     fn mark_vs_handler() {
         check("mark_vs_handler", |memory| {
@@ -130,8 +130,8 @@ mod by_hand {
     }
 
     /// CPU 0 stores word 0, fences with release, and swaps word 1, relaxed, for an answer of 0. The swap may not reach
-    /// memory before word 0 in any model: SC and TSO keep the order of stores, and under PSO a read-modify-write waits for
-    /// a marker in the buffer. So CPU 1, which reads word 1 and then word 0, never sees word 1 alone.
+    /// memory before word 0 in any model: SC and TSO keep the order of stores, and under PSO a read-modify-write waits
+    /// for a marker in the buffer. So CPU 1, which reads word 1 and then word 0, never sees word 1 alone.
     #[test]
     fn rmw_after_release_fence() {
         check("rmw_after_release_fence", |_| {
@@ -139,12 +139,12 @@ mod by_hand {
         });
     }
 
-    /// CPU 0 stores word 0, reads word 2, which its handler stores, as `a`, and reads word 1 as `b`. CPU 1 stores word 1,
-    /// fences, and reads word 0 as `c`.
+    /// CPU 0 stores word 0, reads word 2, which its handler stores, as `a`, and reads word 1 as `b`. CPU 1 stores word
+    /// 1, fences, and reads word 0 as `c`.
     ///
-    /// SC: one of the two stores is first, so `b` and `c` are not both 0; `a` depends on neither, since the handler may come
-    /// anywhere before or behind. Buffers: `b` and `c` may both be 0. Under TSO the handler's return empties the buffer; but
-    /// a handler that came before the store of word 0 gives `a` = 1 too, and empties nothing.
+    /// SC: one of the two stores is first, so `b` and `c` are not both 0; `a` depends on neither, since the handler may
+    /// come anywhere before or behind. Buffers: `b` and `c` may both be 0. Under TSO the handler's return empties the
+    /// buffer; but a handler that came before the store of word 0 gives `a` = 1 too, and empties nothing.
     #[test]
     fn iret_drains() {
         check("iret_drains", |memory| {

@@ -1,5 +1,5 @@
-//! Weak memory by name: what each fence and ordering buys, handlers that share their CPU's view, interrupts that overtake
-//! stores or not, waits, memory that is given back, limits, and what a counterexample says.
+//! Weak memory by name: what each fence and ordering buys, handlers that share their CPU's view, interrupts that
+//! overtake stores or not, waits, memory that is given back, limits, and what a counterexample says.
 
 mod common;
 
@@ -375,7 +375,8 @@ mod interrupts {
 mod waits {
     use super::*;
 
-    /// CPU 2 has read the flag without acquire, so it need not know of the 2: its own store may go before that, and end the wait.
+    /// CPU 2 has read the flag without acquire, so it need not know of the 2: its own store may go before that, and end
+    /// the wait.
     #[test]
     fn may_end_by_a_store_that_goes_before_the_newest() {
         let mains: [fn(&Words); 3] = [

@@ -1,8 +1,9 @@
-//! Programs of the tables' format under weak memory, handlers among them: the explorer's outcomes against those of an enumerator
-//! of executions, which knows of views nothing.
+//! Programs of the tables' format under weak memory, handlers among them: the explorer's outcomes against those of an
+//! enumerator of executions, which knows of views nothing.
 //!
-//! A handler shares its CPU's view, so to the axioms it is a stretch of the CPU's own program, at every place where it may come.
-//! An interrupt tells nothing of what its sender knew (`Interrupts::Overtake`), and comes after it was raised.
+//! A handler shares its CPU's view, so to the axioms it is a stretch of the CPU's own program, at every place where it
+//! may come. An interrupt tells nothing of what its sender knew (`Interrupts::Overtake`), and comes after it was
+//! raised.
 
 #[path = "common/axioms.rs"]
 mod axioms;
@@ -23,8 +24,8 @@ type Placed = (Option<u8>, ir::Step);
 /// Most candidates for one order of handlers.
 const MOST: usize = 100_000;
 
-/// What RC11 allows; nothing if that takes too long. Programs have WAIT only for what comes, SAVE and RESTORE by pairs in main code,
-/// each interrupt once, and answers in words that nobody reads.
+/// What RC11 allows; nothing if that takes too long. Programs have WAIT only for what comes, SAVE and RESTORE by pairs
+/// in main code, each interrupt once, and answers in words that nobody reads.
 fn right(test: &Test) -> Option<BTreeSet<Outcome>> {
     let coming = |cpu: usize| {
         let raised = test.mains.iter().chain(test.handlers.values()).flatten();
@@ -209,8 +210,8 @@ impl Dice {
         }
     }
 
-    /// Two CPUs, a handler or two, and a word for the answers of each frame. Of those that are `fenced` each frame has a full
-    /// fence.
+    /// Two CPUs, a handler or two, and a word for the answers of each frame. Of those that are `fenced` each frame has
+    /// a full fence.
     fn program(&mut self, number: usize, fenced: bool) -> Test {
         let mut test = Test { name: format!("random_{number}"), initial: vec![0; 6], ..Test::default() };
         let frame = |dice: &mut Self, most: u64, at: usize| {

@@ -1,4 +1,4 @@
-//! What a machine is to have.
+//! Configuration of a machine.
 
 use crate::MAX_CPUS;
 use crate::error::BuildError;
@@ -9,13 +9,13 @@ use crate::sync::{AtomicU64, Ordering};
 use shootdown::CpuId;
 use std::fmt;
 
-/// What a machine is to have, and what the embedder does in its own way.
+/// Configuration of a machine: its size, and the embedder's hooks.
 ///
-/// Where each virtual CPU is a thread that polls by [`Guest::poll`](crate::Guest::poll), none of the hooks is needed. Hooks are
-/// called from inside the engine, with locks held and interrupts off: they must return soon, and must not call the machine.
+/// If each virtual CPU is a thread that polls by [`Guest::poll`](crate::Guest::poll), no hook is needed. The engine
+/// calls hooks with locks held and interrupts off: they must return soon, and must not call the machine.
 ///
 /// # Examples
-/// Two virtual CPUs on one thread, told apart by a variable that whoever switches fibers keeps in step:
+/// Two virtual CPUs on one thread, told apart by a variable that the fiber scheduler updates at each switch:
 /// ```
 /// use shootdown_host::shootdown::CpuId;
 /// use shootdown_host::shootdown::flush::{FlushRequest, PageRange, VirtAddr};
@@ -60,38 +60,38 @@ impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
         self
     }
 
-    /// Has `callback` say which virtual CPU runs on the calling thread now: several of them may then be attached to one
-    /// thread, as fibers which the embedder switches. `None` means that none does, and stands for the thread's
-    /// [helper](crate::Machine::helper), if it is one.
+    /// Has `callback` say which virtual CPU runs on the calling thread now. Several of them may then be attached to one
+    /// thread, as fibers that the embedder switches. `None` means that no virtual CPU runs; if the thread is a
+    /// [helper](crate::Machine::helper), calls are then the helper's.
     ///
-    /// The callback is asked in each call of the engine. Methods of a [`VirtualCpu`](crate::VirtualCpu) are that CPU's whatever it answers, and
-    /// [`run`](crate::VirtualCpu::run) compares. A fiber yields inside [`Guest::pause`](crate::Guest::pause), so that no flush waits
-    /// for it while others run; one that yields elsewhere in guest code needs [`relax`](Self::relax), by which a wait lets it
-    /// run.
+    /// Each call of the engine asks the callback. Methods of a [`VirtualCpu`](crate::VirtualCpu) act as that CPU
+    /// whatever it answers, and [`run`](crate::VirtualCpu::run) compares the two. A fiber yields inside
+    /// [`Guest::pause`](crate::Guest::pause), so that no flush waits for it while others run; one that yields elsewhere
+    /// in guest code needs [`relax`](Self::relax), through which a wait lets it run.
     #[must_use]
     pub fn identity(mut self, callback: impl Fn() -> Option<CpuId> + Send + Sync + 'static) -> Self {
         self.hooks.identity = Some(Box::new(callback));
         self
     }
 
-    /// Borrows a word of the embedder's for each virtual CPU, for its translated code to poll: see [`PollWord`]. Called once
-    /// for each when the machine is made.
+    /// Borrows a word of the embedder's for each virtual CPU, for its translated code to poll: see [`PollWord`]. Called
+    /// once for each when the machine is made.
     #[must_use]
     pub fn poll_words(mut self, lend: impl Fn(CpuId) -> PollWord + 'static) -> Self {
         self.poll_words = Some(Box::new(lend));
         self
     }
 
-    /// Has `callback` called when the attention of a virtual CPU is wanted, after its poll word is set: to send the signal, write
-    /// the eventfd or notify the condition variable that ends its sleep. A thread that is parked is woken in any case.
+    /// Has `callback` called when a virtual CPU must poll, after its poll word is set: to send the signal, write the
+    /// eventfd or notify the condition variable that ends its sleep. A parked thread is woken in any case.
     #[must_use]
     pub fn wake(mut self, callback: impl Fn(CpuId) + Send + Sync + 'static) -> Self {
         self.hooks.wake = Some(Box::new(callback));
         self
     }
 
-    /// Has `callback` called between two looks of a wait, with their number, in place of a call that yields the thread. It may
-    /// run another fiber, which calls the machine as its own virtual CPU.
+    /// Has `callback` called between two looks of a wait, with their number, in place of a call that yields the thread.
+    /// It may run another fiber, which calls the machine as its own virtual CPU.
     #[must_use]
     pub fn relax(mut self, callback: impl Fn(u64) + Send + Sync + 'static) -> Self {
         self.hooks.relax = Some(Box::new(callback));
@@ -106,15 +106,16 @@ impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
     }
 
     /// Has `callback` called with the root of each space whose last user reference was dropped instead of
-    /// [`put`](shootdown::refs::UserRef::put): somebody must call [`Machine::late_teardowns`](crate::Machine::late_teardowns), and may be woken now.
+    /// [`put`](shootdown::refs::UserRef::put): some thread must call
+    /// [`Machine::late_teardowns`](crate::Machine::late_teardowns), and the callback may wake it.
     #[must_use]
     pub fn deferred(mut self, callback: impl Fn(R) + Send + Sync + 'static) -> Self {
         self.hooks.deferred = Some(Box::new(callback));
         self
     }
 
-    /// Has `callback` called with the root of each space that is retired: no reference is left and no CPU has it loaded, so
-    /// that its tables can go. Called once a space.
+    /// Has `callback` called with the root of each space that is retired: no reference is left and no CPU has it
+    /// loaded, so its tables can be freed. Called once a space.
     #[must_use]
     pub fn root_freed(mut self, callback: impl Fn(R) + Send + Sync + 'static) -> Self {
         self.hooks.root_freed = Some(Box::new(callback));

@@ -9,7 +9,7 @@ use std::fmt;
 pub enum BuildError {
     /// No virtual CPUs were asked for.
     NoCpus,
-    /// So many virtual CPUs and helpers do not fit (the second number does).
+    /// The machine has no room for this many virtual CPUs and helpers (the second number is the most).
     TooManyCpus(u64, usize),
 }
 
@@ -36,7 +36,7 @@ pub enum AttachError {
     Taken(CpuId),
     /// The calling thread is a CPU already, of this machine or of another.
     ThreadIsCpu(CpuId),
-    /// So many helpers are there already.
+    /// The machine has this many helpers already.
     NoHelperLeft(u32),
     /// The engine refused the CPU.
     EngineError(EngineError),

@@ -1,4 +1,4 @@
-//! What a guest's fence names.
+//! The translations that a guest's fence names.
 
 use shootdown::flush::{PageRange, PageSize, VirtAddr};
 
@@ -17,7 +17,7 @@ use shootdown::flush::{PageRange, PageSize, VirtAddr};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// The pages; nothing for everything.
+    /// The pages; `None` for everything.
     pub range: Option<PageRange>,
     /// Which of the guest's own address spaces (an ASID, a PCID), or all.
     pub asid: Option<u16>,
@@ -32,8 +32,9 @@ impl Fence {
         Self { range: Some(range), asid: None }
     }
 
-    /// The leaves that have one of `size` bytes from `start`, as SBI's remote fences say it: 0 and 0, and a size of all ones,
-    /// mean everything. Whatever a guest writes there has a meaning; a range that does not fit becomes everything.
+    /// The leaves that have one of `size` bytes from `start`, in the encoding of SBI's remote fences: 0 and 0, or a
+    /// size of all ones, mean everything. Any value of a guest is accepted; a range that does not fit becomes
+    /// everything.
     pub fn bytes(start: u64, size: u64) -> Self {
         let first = start & !0xfff;
         let pages = size.checked_add(start & 0xfff).map(|bytes| bytes.div_ceil(4096));

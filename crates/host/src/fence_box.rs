@@ -5,7 +5,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::this_cpu::ThisCpu;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Fences that a CPU outside guest code collects before it drops everything instead.
+/// The most fences that a CPU outside guest code collects; beyond that it drops everything.
 const MOST: usize = 8;
 
 /// Fences that a CPU has not carried out yet.
@@ -16,8 +16,8 @@ const MOST: usize = 8;
 ///   full fence                   full fence
 ///   reads in_guest               reads asked
 /// ```
-/// So the sender sees the target in guest code and waits for it, or the target sees the fence before it uses a translation,
-/// or both.
+/// So the sender sees the target in guest code and waits for it, or the target sees the fence before it uses a
+/// translation, or both.
 #[derive(Debug, Default)]
 pub(crate) struct FenceBox {
     asked: AtomicU64,
@@ -41,13 +41,13 @@ impl FenceBox {
         number
     }
 
-    /// Whether there are any. Their CPU asks.
+    /// Whether there are any. Called on their CPU.
     pub(crate) fn is_waiting(&self) -> bool {
         // ORDER: relaxed; behind the full fence of `Host::enter_guest` where it decides.
         self.asked.load(Ordering::Relaxed) != self.done.load(Ordering::Relaxed)
     }
 
-    /// Carries them out on their CPU. The TLB is borrowed before they are taken, so that a panic loses none.
+    /// Carries them out on their CPU. It borrows the TLB before it takes them, so that a panic loses none.
     pub(crate) fn serve(&self, this_cpu: &ThisCpu) {
         this_cpu.with_tlb(|tlb| {
             let mut locked = self.lock();

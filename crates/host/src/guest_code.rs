@@ -1,4 +1,4 @@
-//! What a virtual CPU does on its way into guest code, out of it, and when it polls.
+//! Entering guest code, leaving it, and polling.
 
 use crate::host::Host;
 use crate::ipi::{Call, Calls};
@@ -35,7 +35,7 @@ impl<R: Copy + Send + Sync> Host<R> {
         self.leave_guest(this_cpu.cpu);
     }
 
-    /// Answers calls of these kinds on their CPU, and returns what there was.
+    /// Answers calls of these kinds on their CPU, and returns those that were pending.
     pub(crate) fn answer<P: Platform>(&self, engine: &Shootdown<P>, this_cpu: &Here, kinds: Calls) -> Calls {
         let at = self.at(this_cpu.cpu);
         if !at.ipi_flag.is_raised() {

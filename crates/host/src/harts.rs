@@ -1,4 +1,4 @@
-//! Fences that a guest asks for, on the harts that it names.
+//! Fences of a guest, on the harts that it names.
 
 use crate::MAX_CPUS;
 use crate::fence::Fence;
@@ -12,7 +12,7 @@ use std::fmt;
 
 const WORDS: usize = MAX_CPUS / 64;
 
-/// A hart that a guest has named and the machine does not have.
+/// The guest named a hart that the machine does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSuchHart {
     /// Its number.
@@ -41,8 +41,8 @@ pub struct Harts<'m, P: Hosted> {
 }
 
 impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
-    /// The harts that a guest names by a mask, as SBI does: bit n of `mask` is hart `base + n`, and a base of all ones means
-    /// every hart.
+    /// The harts that a guest names by a mask, as SBI does: bit n of `mask` is hart `base + n`, and a base of all ones
+    /// means every hart.
     ///
     /// # Errors
     /// [`NoSuchHart`].
@@ -83,29 +83,30 @@ impl<P: Hosted> Harts<'_, P> {
         (0..self.machine.virtual_cpus()).map(CpuId::new).filter(|&cpu| self.contains(cpu))
     }
 
-    /// Whether this is one of them.
+    /// Whether `cpu` is one of them.
     pub fn contains(&self, cpu: CpuId) -> bool {
         self.bits.get(cpu.index() / 64).is_some_and(|word| word >> (cpu.index() % 64) & 1 == 1)
     }
 
-    /// Has these harts, and no others, drop translations of the guest's own, and returns when none of them can use one any
-    /// more. The calling thread is a CPU of the machine or a helper. It waits for harts in guest code, and serves others
-    /// meanwhile; a hart outside guest code drops them before it comes back.
+    /// Has these harts, and no others, drop translations of the guest's own, and returns when none of them can use one
+    /// any more. The calling thread is a CPU of the machine or a helper. It waits for harts in guest code, and serves
+    /// others meanwhile; a hart outside guest code drops them before it comes back.
     ///
     /// # When this is sound
-    /// The guest decides which harts hold a translation that it has changed. If it is wrong, one of its harts goes on with a
-    /// stale translation, and that must be all: **what a stale translation reaches must be memory that the engine protects, or
-    /// the guest's alone.** So it holds where a TLB has guest-virtual entries that lead to guest-physical addresses, which are
-    /// translated once more by entries that the engine flushes (`examples/emulator`). It also holds where entries lead from
-    /// guest-virtual addresses to host memory, as in most translators, if the TLB drops those for every flush of the engine
-    /// whose space they were made from ([`Tlb::flush`](crate::Tlb::flush) promises that of everything that is derived).
+    /// The guest decides which harts hold a translation that it has changed. If it is wrong, one of its harts goes on
+    /// with a stale translation. That must not harm the host: **a stale translation may reach only memory that the
+    /// engine protects, or that belongs to the guest alone.** That holds where a TLB has guest-virtual entries that
+    /// lead to guest-physical addresses, which are translated once more by entries that the engine flushes
+    /// (`examples/emulator`). It also holds where entries lead from guest-virtual addresses to host memory, as in most
+    /// translators, if the TLB drops them at every flush of the space from which they were made
+    /// ([`Tlb::flush`](crate::Tlb::flush) promises that of everything derived from a translation).
     ///
-    /// The engine takes no part. No generation changes, no CPU acknowledges, and no frame or table may be reused because a
-    /// fence has returned: unmap what belongs to the host through a [`Gather`](shootdown::flush::Gather), whatever the guest
-    /// fences. A later [`flush_kernel`](shootdown::Shootdown::flush_kernel) still reaches every CPU.
+    /// The engine takes no part. No generation changes, no CPU acknowledges, and a fence that has returned allows no
+    /// frame or table to be reused: unmap the host's memory through a [`Gather`](shootdown::flush::Gather), whatever
+    /// the guest fences. A later [`flush_kernel`](shootdown::Shootdown::flush_kernel) still reaches every CPU.
     ///
     /// # Panics
-    /// The calling thread is no CPU of the machine, or has the TLB of its CPU borrowed.
+    /// If the calling thread is no CPU of the machine, or has the TLB of its CPU borrowed.
     ///
     /// # Examples
     /// ```

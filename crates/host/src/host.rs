@@ -18,15 +18,15 @@ use std::sync::{Mutex, PoisonError};
 
 /// The platform of a hosted machine: its CPUs are threads of this process, its TLBs are tables of theirs.
 ///
-/// No interrupt ever comes by itself. An IPI is a flag that a virtual CPU polls between guest instructions
-/// ([`Guest::poll`](crate::Guest::poll)) and whenever the engine waits, so all of the engine runs as if with interrupts off,
-/// and nothing preempts it.
+/// There are no asynchronous interrupts. An IPI is a flag that a virtual CPU polls between guest instructions
+/// ([`Guest::poll`](crate::Guest::poll)) and whenever the engine waits. So the engine runs as if with interrupts off
+/// and preemption off.
 pub struct Host<R: Copy + Send + Sync + 'static> {
     pub(crate) number: u64,
     pub(crate) cpus: Box<[HostCpu]>,
     /// How many of them are virtual CPUs; the rest are for helpers.
     pub(crate) virtual_cpus: u32,
-    /// Handles of teardowns that nobody has finished; of which machine's type, only the machine knows.
+    /// Handles of teardowns that no thread has finished yet. Only the machine knows their type.
     pub(crate) late: Mutex<Vec<Box<dyn Any + Send>>>,
     pub(crate) hooks: Hooks<R>,
 }
@@ -34,7 +34,7 @@ pub struct Host<R: Copy + Send + Sync + 'static> {
 /// Storage of the CPU masks of a hosted machine.
 pub type Mask = CpuMask<{ MAX_CPUS / 64 }>;
 
-/// A platform that a [`Machine`](crate::Machine) can be made of: [`Host`], or something around one.
+/// A platform that a [`Machine`](crate::Machine) can be made of: [`Host`], or a wrapper around one.
 pub trait Hosted: Platform + Sealed + 'static {
     /// The host inside.
     fn host(&self) -> &Host<Self::Root>
@@ -46,7 +46,7 @@ pub trait Hosted: Platform + Sealed + 'static {
     fn handle(space: AddressSpace<Self>) -> Self::Handle;
 }
 
-/// Keeps others from implementing [`Hosted`]: a machine relies on it.
+/// Keeps other crates from implementing [`Hosted`]: a machine relies on it.
 pub trait Sealed {}
 
 impl<R: Copy + Send + Sync> Sealed for Host<R> {}
@@ -63,7 +63,7 @@ impl<R: Copy + Send + Sync> Hosted for Host<R> {
     }
 }
 
-/// What the embedder does in its own way. Without a hook the default is what a machine of a thread a CPU needs.
+/// The embedder's hooks. The default of each is what a machine with one thread for each CPU needs.
 pub(crate) struct Hooks<R> {
     pub(crate) identity: Option<Box<Identity>>,
     pub(crate) wake: Option<Box<dyn Fn(CpuId) + Send + Sync>>,
@@ -79,14 +79,14 @@ impl<R> Default for Hooks<R> {
     }
 }
 
-/// What others see of a CPU.
+/// The part of a CPU that others see.
 #[derive(Default)]
 pub(crate) struct HostCpu {
     pub(crate) local: CpuLocal,
     pub(crate) ipi_flag: IpiFlag,
     pub(crate) fences: FenceBox,
     pub(crate) taken: AtomicBool,
-    /// Whether it runs guest code, that is: whether it may use a translation before it asks the engine what changed.
+    /// Whether it runs guest code and so may use a translation before it asks the engine what changed.
     pub(crate) in_guest: AtomicBool,
 }
 
@@ -98,13 +98,13 @@ impl<R: Copy + Send + Sync> Host<R> {
     /// The CPU that runs the caller.
     ///
     /// # Panics
-    /// It is none of this machine.
+    /// If the caller is no CPU of this machine.
     #[inline]
     pub(crate) fn this_cpu(&self) -> Here {
         this_cpu::find(self.number, self.hooks.identity.as_deref()).unwrap_or_else(|none| none.refuse())
     }
 
-    /// Wants the attention of `cpu`.
+    /// Has `cpu` poll.
     pub(crate) fn call(&self, cpu: CpuId, call: Call) {
         self.at(cpu).ipi_flag.raise(cpu, call);
         if let Some(wake) = &self.hooks.wake {
@@ -112,7 +112,7 @@ impl<R: Copy + Send + Sync> Host<R> {
         }
     }
 
-    /// Keeps the handle of a teardown until somebody asks for it.
+    /// Keeps the handle of a teardown until [`late_teardowns`](crate::Machine::late_teardowns) takes it.
     pub(crate) fn keep(&self, root: R, late: impl Any + Send) {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(late));
         if let Some(deferred) = &self.hooks.deferred {
@@ -120,7 +120,7 @@ impl<R: Copy + Send + Sync> Host<R> {
         }
     }
 
-    /// Tells the embedder that a root can go.
+    /// Tells the embedder that a root can be freed.
     pub(crate) fn root_freed(&self, root: R) {
         if let Some(root_freed) = &self.hooks.root_freed {
             root_freed(root);

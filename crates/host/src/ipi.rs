@@ -5,12 +5,12 @@ use crate::sleeper::Sleeper;
 use crate::sync::{AtomicU32, Ordering};
 use shootdown::CpuId;
 
-/// Why a CPU's attention is wanted.
+/// Why a CPU must poll.
 #[derive(Clone, Copy)]
 pub(crate) enum Call {
     /// The engine's IPI.
     HandleIpi = 1,
-    /// Somebody wants the CPU out of guest code.
+    /// Another thread wants the CPU out of guest code.
     Leave = 2,
     /// The guest fences this hart.
     Fence = 4,
@@ -21,11 +21,11 @@ pub(crate) enum Call {
 pub(crate) struct Calls(u32);
 
 impl Calls {
-    /// All there are.
+    /// All kinds.
     pub(crate) const ALL: Self = Self(Call::HandleIpi as u32 | Call::Leave as u32 | Call::Fence as u32);
     /// None.
     pub(crate) const NONE: Self = Self(0);
-    /// Those that a wait answers.
+    /// The kinds that a wait answers.
     pub(crate) const IN_WAITS: Self = Self(Call::HandleIpi as u32 | Call::Fence as u32);
 
     pub(crate) fn has(self, call: Call) -> bool {
@@ -33,7 +33,7 @@ impl Calls {
     }
 }
 
-/// Calls that a CPU has not looked at yet, the embedder's word that says so too, and the thread to wake for them.
+/// Calls that a CPU has not looked at yet, the embedder's poll word for them, and the thread to wake.
 #[derive(Debug, Default)]
 pub(crate) struct IpiFlag {
     calls: AtomicU32,
@@ -64,7 +64,7 @@ impl IpiFlag {
         self.sleeper.wake(cpu);
     }
 
-    /// Whether anybody has called; what guest code looks at between instructions.
+    /// Whether a call is pending. Guest code checks this between instructions.
     #[inline]
     pub(crate) fn is_raised(&self) -> bool {
         // ORDER: relaxed; `take` looks again.

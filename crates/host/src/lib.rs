@@ -1,30 +1,32 @@
-//! A [`Platform`](shootdown::Platform) for emulators and hypervisors in user space: virtual CPUs are threads, their TLBs are
-//! tables of theirs, and an IPI is a flag that a virtual CPU polls between guest instructions.
+//! A [`Platform`](shootdown::Platform) for emulators and hypervisors in user space: virtual CPUs are threads, their
+//! TLBs are tables of theirs, and an IPI is a flag that a virtual CPU polls between guest instructions.
 //!
-//! An emulator that unmaps a page of its guest, to give the frame to somebody else, must not do so while another virtual
-//! CPU's soft TLB can still translate to it. That is the kernel's problem once more, and the [engine](shootdown) solves
-//! it; this package is the part between.
+//! An emulator that unmaps a page of its guest, to reuse the frame, must not reuse it while another virtual CPU's soft
+//! TLB can still translate to it. This is the same problem that a kernel has. The [engine](shootdown) solves it, and
+//! this package connects an emulator to the engine.
 //!
 //! - A [`Machine`] is the engine with its CPUs. It dereferences to the engine, whose gathers and flushes are called as
 //!   they are.
-//! - A thread becomes a [`VirtualCpu`], runs guest code by [`run`](VirtualCpu::run), and polls. Outside `run` nobody waits
-//!   for it: flushes pass it over, and it drops what it missed when it comes back, by range where the engine still knows.
+//! - A thread becomes a [`VirtualCpu`], runs guest code by [`run`](VirtualCpu::run), and polls. Outside `run` no flush
+//!   waits for it: flushes skip it, and it drops what it missed when it comes back, by range if the engine still
+//!   remembers the ranges.
 //! - A thread that unmaps without being a virtual CPU is a [`Helper`].
 //! - [`SoftTlb`] is a TLB; anything else that is flushed as one can take its place ([`Tlb`]).
 //! - A guest's own fences reach the [`Harts`] that it names.
-//! - [`MachineBuilder`] has hooks for embedders that poll a word of their own, run virtual CPUs as fibers of one thread, or sleep
-//!   in their own way.
+//! - [`MachineBuilder`] has hooks for embedders that poll a word of their own, run virtual CPUs as fibers of one
+//!   thread, or sleep in their own way.
 //!
-//! While you write your emulator, [`MachineBuilder::sanitized`] makes a machine that watches itself: whoever gives a frame
-//! back while a virtual CPU may still use it is named, with the flush that was missing.
+//! While you write your emulator, [`MachineBuilder::sanitized`] makes a machine that watches itself. If a virtual CPU
+//! may still use a frame when it is freed, a finding names the caller that freed it and the flush that was missing.
 //!
-//! Do not hold a lock over a flush that a virtual CPU may wait for in guest code, where it does not poll. Gathers send
-//! the flush under the lock and wait outside: [`Gather::send`](shootdown::flush::Gather::send).
+//! While you wait for a flush, do not hold a lock that a virtual CPU may wait for in guest code, where it does not
+//! poll. Send the flush under the lock and wait for it after you release the lock:
+//! [`Gather::send`](shootdown::flush::Gather::send).
 //!
 //! # Example
 //!
-//! Two virtual CPUs read a page over and over while the host moves it from frame to frame. A frame that was left is
-//! overwritten at once, and nobody sees that.
+//! Two virtual CPUs read a page over and over while the host moves it from frame to frame. The old frame is overwritten
+//! at once, and neither virtual CPU ever sees that.
 //!
 //! ```
 //! use shootdown_host::shootdown::flush::{PageRange, VirtAddr};
@@ -66,8 +68,8 @@
 //! # Ok::<(), shootdown_host::BuildError>(())
 //! ```
 //!
-//! `examples/emulator` in the repository is a machine of four RISC-V harts made of the same parts, `examples/jit` a translator
-//! whose harts are fibers.
+//! `examples/emulator` in the repository is a machine of four RISC-V harts made of the same parts, `examples/jit` a
+//! translator whose harts are fibers.
 
 mod builder;
 mod error;

@@ -18,8 +18,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::PoisonError;
 
-/// A machine in user space, and its engine, to which it dereferences. `R` is what the embedder finds the page tables of a
-/// space by: an index, an address, a `&'static` reference.
+/// A machine in user space, and its engine, to which it dereferences. By `R` the embedder finds the page tables of a
+/// space: an index, an address, a `&'static` reference.
 #[derive(Debug)]
 pub struct Machine<R: Copy + Send + Sync + 'static, P: Platform = Host<R>> {
     /// It stays where it is when the machine moves, since its spaces know it by its address.
@@ -60,8 +60,8 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     /// Makes an address space whose page tables are found by `root`, with a first reference to it.
     ///
     /// # Panics
-    /// The calling thread is no CPU of this machine, and there is no room for another [helper](Self::helper), which it is
-    /// for as long as this takes.
+    /// If the calling thread is no CPU of this machine, and there is no room for another [helper](Self::helper), which
+    /// it becomes for the duration of the call.
     pub fn new_space(&self, root: R) -> UserRef<'_, P> {
         // The engine numbers spaces by the CPU that makes them.
         let host = self.host();
@@ -73,7 +73,8 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
         registered.map_err(|(refused, _)| refused).expect("a new space was never registered")
     }
 
-    /// Makes the calling thread one that may flush, unmap and tear down, but runs no guest code (a balloon, a migration).
+    /// Makes the calling thread a helper: it may flush, unmap and tear down, but runs no guest code (a balloon, a
+    /// migration).
     ///
     /// # Errors
     /// [`AttachError`]: there are enough helpers, or the thread is a CPU already.
@@ -89,8 +90,8 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
         Err(AttachError::NoHelperLeft(most))
     }
 
-    /// Wants virtual CPU `cpu` out of guest code: its next [`poll`](crate::Guest::poll) says so, or the
-    /// [`wait`](crate::VirtualCpu::wait) that it is in ends. The wish stands until one of the two has seen it.
+    /// Asks virtual CPU `cpu` to leave guest code: its next [`poll`](crate::Guest::poll) says so, or the
+    /// [`wait`](crate::VirtualCpu::wait) that it is in ends. The request stands until one of the two has seen it.
     pub fn call_out(&self, cpu: CpuId) {
         if cpu.index() < self.host().cpus.len() {
             self.host().call(cpu, Call::Leave);
@@ -108,8 +109,8 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
         late.into_iter().map(take_up).collect()
     }
 
-    /// Has the CPU that the calling thread stops being leave whatever it has loaded, or the end of that space would wait for
-    /// it for ever.
+    /// Has the CPU that the calling thread gives up leave whatever it has loaded; otherwise the end of that space would
+    /// wait for it for ever.
     pub(crate) fn retire(&self, this_cpu: &Here) {
         let _acting = this_cpu::act_as(this_cpu);
         self.engine.enter_lazy();

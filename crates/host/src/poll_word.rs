@@ -1,15 +1,15 @@
-//! Words of the embedder's that say that a virtual CPU is wanted.
+//! Words of the embedder that say that a virtual CPU must poll.
 
 use crate::sync::{AtomicU32, Ordering};
 use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
 
-/// A word that translated code polls, lent by the embedder: some of its bits are set when somebody wants the CPU's attention.
+/// A word that translated code polls, lent by the embedder. The machine sets some of its bits when the CPU must poll.
 ///
-/// Translated code compares a word in a structure of its own, between blocks, and leaves them when it is not zero. Lent by
-/// [`MachineBuilder::poll_words`](crate::MachineBuilder::poll_words), that word is all that it has to look at. The code then
-/// calls [`Guest::poll`](crate::Guest::poll), which clears the bits. Other bits stay the embedder's.
+/// Translated code compares a word in a structure of its own, between blocks, and leaves them when it is not zero. Lent
+/// by [`MachineBuilder::poll_words`](crate::MachineBuilder::poll_words), that word is all that it has to look at. The
+/// code then calls [`Guest::poll`](crate::Guest::poll), which clears the bits. Other bits stay the embedder's.
 ///
 /// # Examples
 /// ```

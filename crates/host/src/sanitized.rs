@@ -13,8 +13,8 @@ use shootdown::sanitizer::{Checked, Verdict, Wrapped};
 pub type Sanitized<R, V> = Checked<Host<R>, V>;
 
 impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
-    /// Makes a machine under a sanitizer's watch: `verdict` is told of every frame that is given back while a CPU may still
-    /// use it. The sanitizer watches the first 64 CPUs, and costs a few shared words at each flush and gather.
+    /// Makes a machine under a sanitizer's watch: it reports to `verdict` every frame that is freed while a CPU may
+    /// still use it. The sanitizer watches the first 64 CPUs, and costs a few shared words at each flush and gather.
     ///
     /// # Errors
     /// [`BuildError`], for no CPUs or too many.

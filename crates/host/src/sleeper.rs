@@ -18,7 +18,7 @@ impl Sleeper {
         }
     }
 
-    /// Says which thread to wake.
+    /// Sets the thread to wake.
     pub(crate) fn belongs_to(&self, thread: Option<Thread>) {
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }

@@ -14,7 +14,7 @@ impl<P: Platform> SpaceHandle<P> {
     }
 }
 
-/// A teardown that waits for somebody who runs it.
+/// A teardown that waits for a thread to run it.
 ///
 /// # Invariants
 /// It lies in the list of its machine's platform until it is [taken](Self::take) out.

@@ -1,5 +1,5 @@
-//! Which CPUs the calling thread is. All of it is thread-local, which is why none of it needs a lock or an atomic: whatever an
-//! identity callback answers, a thread reaches the memory of its own CPUs alone.
+//! The CPUs that the calling thread is. All of it is thread-local, so it needs no lock and no atomic: whatever an
+//! identity callback answers, a thread reaches only the memory of its own CPUs.
 
 use crate::fence::Fence;
 use crate::tlb::Tlb;
@@ -78,7 +78,7 @@ pub(crate) fn find(machine: u64, identity: Option<&Identity>) -> Result<Here, No
     })
 }
 
-/// The CPU that stands in the way of making this thread another one: any, or, where an identity callback tells CPUs apart, one
+/// The CPU that keeps this thread from becoming another one: any CPU, or, if an identity callback tells CPUs apart, one
 /// of another machine, or a second helper.
 pub(crate) fn in_the_way(machine: u64, shares: bool, helper: bool) -> Option<CpuId> {
     let blocks = |seat: &&Rc<ThisCpu>| !shares || seat.machine != machine || (helper && seat.tlb.is_none());
@@ -154,7 +154,7 @@ impl ThisCpu {
         self.with_tlb(|tlb| tlb.fence(fence));
     }
 
-    /// Whether nobody has the TLB borrowed.
+    /// Whether the TLB is not borrowed.
     pub(crate) fn tlb_is_free(&self) -> bool {
         self.tlb.as_ref().is_none_or(|tlb| tlb.try_borrow_mut().is_ok())
     }

@@ -4,13 +4,13 @@ use crate::fence::Fence;
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
-/// What a virtual CPU caches of address spaces. It belongs to the virtual CPU's thread: nobody else reaches it, and the
-/// engine drops entries of it through these calls alone, on that thread.
+/// What a virtual CPU caches of address spaces. It belongs to the virtual CPU's thread: no other thread reaches it, and
+/// the engine drops its entries only through these calls, on that thread.
 ///
 /// # Safety
 /// Implementers promise:
-/// 1. after [`flush`](Self::flush) no look-up answers with a translation that it names, nor with anything derived from one
-///    (a translated block, a cached pointer);
+/// 1. after [`flush`](Self::flush) no look-up answers with a translation that it names, nor with anything derived from
+///    one (a translated block, a cached pointer);
 /// 2. after [`load`](Self::load) look-ups of the space answer with entries under that tag alone, and with
 ///    [`OnInstall::Flush`] there are none;
 /// 3. no call runs another fiber of the thread before it returns.
@@ -19,8 +19,8 @@ pub unsafe trait Tlb: 'static {
     fn flush(&mut self, what: LocalFlush);
     /// Makes `tag` the one under which entries are looked up and filled from now on.
     fn load(&mut self, tag: Tag, how: OnInstall);
-    /// Drops what the guest has fenced ([`Harts::fence`](crate::Harts::fence)). A TLB that knows no address spaces of the
-    /// guest drops the addresses under every tag.
+    /// Drops what the guest has fenced ([`Harts::fence`](crate::Harts::fence)). A TLB that knows no address spaces of
+    /// the guest drops the addresses under every tag.
     fn fence(&mut self, fence: Fence) {
         let request = fence.range.map_or(FlushRequest::all(), FlushRequest::pages);
         self.flush(LocalFlush { tag: None, request: request.tables_freed() });
@@ -31,8 +31,8 @@ const WAYS: usize = 2;
 
 /// What a page walk found: the value for one 4 KiB page, and the size of the page-table leaf that maps it.
 ///
-/// The size decides what a flush drops. Architectures let software flush a leaf by any one address in it, so that an entry of a
-/// 2 MiB leaf goes with a flush of any of its 512 pages.
+/// The size decides what a flush drops. Architectures let software flush a leaf by any one address in it, so that an
+/// entry of a 2 MiB leaf goes with a flush of any of its 512 pages.
 ///
 /// # Examples
 /// ```
@@ -67,11 +67,11 @@ impl<T> Leaf<T> {
     }
 }
 
-/// A set-associative TLB with values of the embedder's choice (a host pointer, a frame number and permissions), tagged by
-/// space: two ways, the one used last is kept.
+/// A set-associative TLB with values of the embedder's choice (a host pointer, a frame number and permissions), tagged
+/// by space: two ways, the one used last is kept.
 ///
-/// An entry answers for one 4 KiB page. It remembers how large the leaf is that it was cut from, and goes with every flush that
-/// touches that leaf.
+/// An entry answers for one 4 KiB page. It remembers how large the leaf is that it was cut from, and goes with every
+/// flush that touches that leaf.
 #[derive(Debug)]
 pub struct SoftTlb<T> {
     sets: Vec<[Option<Entry<T>>; WAYS]>,

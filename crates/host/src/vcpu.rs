@@ -26,7 +26,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     /// Makes the calling thread virtual CPU `number`, with `tlb` for its TLB, and brings it on line.
     ///
     /// # Errors
-    /// [`AttachError`]: there is no such CPU, or it is a thread already, or the thread is a CPU already (and no
+    /// [`AttachError`]: there is no such CPU, another thread is that CPU, or this thread is a CPU already (and no
     /// [identity callback](crate::MachineBuilder::identity) tells the two apart).
     pub fn virtual_cpu<T: Tlb>(&self, number: u32, tlb: T) -> Result<VirtualCpu<'_, P, T>, AttachError> {
         let me = CpuId::new(number);
@@ -58,16 +58,18 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         self.machine().platform().local(self.id()).counters()
     }
 
-    /// Runs guest code in `space`: `body` looks up and fills translations, and [polls](Guest::poll) between instructions.
+    /// Runs guest code in `space`: `body` looks up and fills translations, and [polls](Guest::poll) between
+    /// instructions.
     ///
-    /// On the way in the CPU drops what was flushed while it was outside. On the way out, by a panic too, it stops being
-    /// waited for, and keeps its translations for the next time.
+    /// On the way in the CPU drops what was flushed while it was outside. On the way out, by a panic too, it keeps its
+    /// translations for the next time, and flushes no longer wait for it.
     ///
     /// # Panics
-    /// - `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`, `borrow`,
-    ///   `with_temporary_space`, `offline_cpu`. The guest would go on with translations that no flush reaches.
-    /// - The [identity callback](crate::MachineBuilder::identity) names another CPU: calls of the engine in `body` would be
-    ///   that one's.
+    /// - `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`,
+    ///   `borrow`, `with_temporary_space`, `offline_cpu`. The guest would go on with translations that no flush
+    ///   reaches.
+    /// - The [identity callback](crate::MachineBuilder::identity) names another CPU: calls of the engine in `body`
+    ///   would be that one's.
     pub fn run<A>(&mut self, space: &UserRef<'_, P>, body: impl FnOnce(&mut Guest<'_, 'm, P, T>) -> A) -> A {
         self.must_be_named();
         let inside = Inside { cpu: self };
@@ -77,7 +79,7 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
 
     /// Runs `body` with no space loaded, for as long as it takes: not even the end of a space waits for this CPU.
     ///
-    /// Between two [`run`](Self::run)s flushes pass this CPU over anyway; only the end of the space that it ran last would
+    /// Between two [`run`](Self::run)s flushes skip this CPU anyway. Only the end of the space that it ran last would
     /// wait for it, until it polls, waits or enters guest code.
     pub fn away<A>(&mut self, body: impl FnOnce() -> A) -> A {
         let acting = self.acting();
@@ -87,9 +89,9 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         body()
     }
 
-    /// Waits outside guest code, handling IPIs, until somebody [wants the CPU out](Machine::call_out) or `at_most` has
-    /// passed (a guest's "wait for interrupt"). Says whether it was called. The whole thread waits, and with it all that
-    /// it is: fibers [poll](Self::poll).
+    /// Waits outside guest code, handling IPIs, until a thread [calls the CPU out](Machine::call_out) or `at_most` has
+    /// passed (a guest's "wait for interrupt"). Says whether it was called. The whole thread waits, with all virtual
+    /// CPUs on it; fibers [poll](Self::poll) instead.
     pub fn wait(&mut self, at_most: Duration) -> bool {
         let begin = Instant::now();
         loop {
@@ -103,8 +105,9 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         }
     }
 
-    /// Handles IPIs outside guest code, and says whether somebody [wants the CPU out](Machine::call_out): what a sleep of the
-    /// embedder's own does before it sleeps, and once more when [`wake`](crate::MachineBuilder::wake) has ended it.
+    /// Handles IPIs outside guest code, and says whether a thread [called the CPU out](Machine::call_out). An embedder
+    /// that sleeps in its own way calls this before it sleeps, and again when [`wake`](crate::MachineBuilder::wake) has
+    /// ended the sleep.
     ///
     /// # Examples
     /// ```
@@ -135,7 +138,7 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         self.answer()
     }
 
-    /// Answers what was called for.
+    /// Answers pending calls.
     fn answer(&self) -> Poll {
         let calls = self.machine().answer(&self.seat.this_cpu, Calls::ALL);
         if calls.has(Call::Leave) { Poll::Leave } else { Poll::Continue }
@@ -210,7 +213,7 @@ impl<P: Hosted, T: Tlb> Drop for Paused<'_, '_, '_, P, T> {
 pub enum Poll {
     /// Go on. Translations that were looked up before the poll must be looked up again.
     Continue,
-    /// End the run: somebody wants this CPU out of guest code.
+    /// End the run: another thread called this CPU out of guest code.
     Leave,
 }
 
@@ -231,8 +234,8 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
         self.space.root()
     }
 
-    /// Handles the IPI, if one is pending. Call it between guest instructions, every few dozen: flushes by others wait for
-    /// it. One relaxed load where nobody has called.
+    /// Handles the IPI, if one is pending. Call it between guest instructions, every few dozen: flushes by others wait
+    /// for it. It costs one relaxed load if nothing is pending.
     #[inline]
     pub fn poll(&mut self) -> Poll {
         if self.cpu.machine().host().at(self.id()).ipi_flag.is_raised() {
@@ -241,8 +244,8 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
         Poll::Continue
     }
 
-    /// Leaves guest code for as long as `body` takes: a fiber yields in it, or a system call blocks. Nobody waits for this CPU
-    /// meanwhile. Translations that were looked up before must be looked up again.
+    /// Leaves guest code for as long as `body` takes: a fiber yields in it, or a system call blocks. No flush waits for
+    /// this CPU meanwhile. Translations that were looked up before must be looked up again.
     ///
     /// # Examples
     /// ```
@@ -273,8 +276,8 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
         body()
     }
 
-    /// The TLB, to look translations up and fill them in. Drop it before the next poll; what was looked up is good until
-    /// then.
+    /// The TLB, to look translations up and fill them in. Drop it before the next poll; what was looked up is good
+    /// until then.
     ///
     /// # Panics
     /// It is borrowed already.
@@ -285,9 +288,9 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
 }
 
 impl<P: Hosted, V: Copy + 'static> Guest<'_, '_, P, SoftTlb<V>> {
-    /// Translates `address`: from the TLB, or by `walk`, whose answer the TLB keeps. `walk` gets the root and reads page
-    /// tables as they are now; it must not poll. It answers how large the leaf is that it came to, as well. The answer is good
-    /// until the next poll.
+    /// Translates `address`: from the TLB, or by `walk`, whose result the TLB keeps. `walk` gets the root and reads
+    /// page tables as they are now; it must not poll. It also returns the size of the leaf that it reached. The
+    /// translation is good until the next poll.
     #[inline]
     pub fn translate(
         &mut self,

@@ -1,4 +1,4 @@
-//! Fences on the harts that a guest names: whom they wait for, and what they drop.
+//! Fences on the harts that a guest names: the harts they wait for, and the translations they drop.
 
 use shootdown_host::shootdown::flush::{FlushRequest, LocalFlush, PageRange, VirtAddr};
 use shootdown_host::shootdown::tags::{OnInstall, Tag};
@@ -146,7 +146,8 @@ fn a_fence_in_one_space_of_the_guest_leaves_the_others() {
     });
 }
 
-/// Each hart maps a page of its own to the next value, fences it on all, and then takes the old value away; all use all pages.
+/// Each hart maps a page of its own to the next value, fences it on all, and then takes the old value away; all use all
+/// pages.
 #[test]
 fn harts_that_fence_each_other_and_flush_at_once_use_nothing_that_was_fenced() {
     let machine = Machine::<u64>::new(3).expect("a small machine");

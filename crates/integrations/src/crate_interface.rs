@@ -1,8 +1,9 @@
 //! A platform that is provided at link time, by [`::crate_interface`], as ArceOS and its family provide
 //! theirs.
 //!
-//! The crate that manages memory uses [`Linked`] and knows nothing of the hardware. The crate with the hardware implements
-//! [`PlatformIf`] and knows nothing of memory management. Neither depends on the other. Here both are modules:
+//! The crate that manages memory uses [`Linked`] and knows nothing of the hardware. The crate with the hardware
+//! implements [`PlatformIf`] and knows nothing of memory management. Neither depends on the other. Here both are
+//! modules:
 //!
 //! ```
 //! /// The crate that manages memory.
@@ -78,8 +79,8 @@
 //! }
 //! ```
 //!
-//! Where nothing implements it, the linker names `__Shootdown_PlatformIf_cpu` and the others; where two do, it names them
-//! as duplicates. An implementation that leaves a function out does not compile.
+//! Where nothing implements it, the linker names `__Shootdown_PlatformIf_cpu` and the others; where two do, it names
+//! them as duplicates. An implementation that leaves a function out does not compile.
 //!
 //! Spaces are held by [`Handle`], which counts the kernel's own object (an `Arc`, by its pointer) through `retain` and
 //! `release`.
@@ -96,15 +97,15 @@ use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 /// What the crate with the hardware provides, by
-/// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that name,
-/// which says what it must do; what is said here is what differs.
+/// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that
+/// name, whose documentation says what it must do. Below are only the differences.
 ///
-/// Constants and what rests on them are not linked in: virtual CPUs that flush on entry, user mode, secondary TLBs. A machine with those
-/// implements [`Platform`] itself.
+/// Constants cannot be linked in, nor the features that depend on them: virtual CPUs that flush on entry, user mode,
+/// secondary TLBs. A machine with those implements [`Platform`] itself.
 ///
 /// An `object` is the kernel's own object around a space, as one word: the pointer of an `Arc`, say.
 ///
-/// All of them are wanted; an implementation that leaves one out does not compile:
+/// All functions are required; an implementation that leaves one out does not compile:
 ///
 /// ```compile_fail,E0046
 /// use shootdown_integrations::crate_interface::PlatformIf;
@@ -143,12 +144,13 @@ pub trait PlatformIf {
     fn publish_tables();
     /// Frees the tables of a root that no CPU has loaded.
     fn free_root(root: u64);
-    /// Takes over a teardown: keeps the object, whose count is handed over and is not given up, and later makes it a
-    /// [`Handle`] again, that a `TeardownHandle` by `from_inner`, and that a teardown by `teardown_from_handle`.
+    /// Takes over a teardown: keeps the object, and with it the count that it is handed. Later it turns the object into
+    /// a [`Handle`], the handle into a `TeardownHandle` by `from_inner`, and that into a teardown by
+    /// `teardown_from_handle`.
     fn defer_teardown(object: usize);
     /// Counts one more reference to the object around a space (`Arc::increment_strong_count`).
     fn retain(object: usize);
-    /// Counts one less, and drops the object after the last (`Arc::decrement_strong_count`).
+    /// Gives up one reference, and drops the object after the last (`Arc::decrement_strong_count`).
     fn release(object: usize);
     /// Called between polls of a wait.
     fn relax(polls: u64);
@@ -158,8 +160,8 @@ pub trait PlatformIf {
     fn event(event: Event);
 }
 
-/// A platform of which every part but the tags is linked in from whoever implements [`PlatformIf`]. Roots are words, and
-/// masks have room for `64 * WORDS` CPUs.
+/// A platform whose every part but the tags is linked in from the crate that implements [`PlatformIf`]. Roots are
+/// words, and masks have room for `64 * WORDS` CPUs.
 #[derive(Debug)]
 pub struct Linked<T = Untagged, const WORDS: usize = 4> {
     tags: T,
@@ -187,7 +189,7 @@ impl Drop for Pinned {
     }
 }
 
-// SAFETY: 1. to 6. whoever called `Linked::new` promises them for the functions that are linked in.
+// SAFETY: 1. to 6. the caller of `Linked::new` promises them for the functions that are linked in.
 unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, WORDS> {
     type Root = u64;
     type Mask = CpuMask<WORDS>;
@@ -264,10 +266,10 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
     }
 }
 
-/// A counted pointer to a space inside an object of the kernel's.
+/// A counted pointer to a space inside an object of the kernel.
 ///
 /// # Invariants
-/// One count of `object` is this value's, and keeps the space where it is.
+/// This value owns one count of `object`, which keeps the space in place.
 pub struct Handle<T: TagPolicy + 'static, const WORDS: usize> {
     space: NonNull<AddressSpace<Linked<T, WORDS>>>,
     object: usize,
@@ -286,7 +288,7 @@ impl<T: TagPolicy + 'static, const WORDS: usize> Handle<T, WORDS> {
     /// The caller must ensure that:
     /// 1. `space` stays valid and where it is while `object` is counted;
     /// 2. `retain` and `release` of the implementation count `object`, from any CPU;
-    /// 3. one count of it is the caller's, and goes to this value.
+    /// 3. the caller owns one count of it, which it hands to this value.
     pub const unsafe fn new(space: NonNull<AddressSpace<Linked<T, WORDS>>>, object: usize) -> Self {
         // INVARIANT: 3. and 1.
         Self { space, object }

@@ -14,13 +14,15 @@
 //! # }
 //! ```
 //!
-//! Events come with interrupts on or off, and from interrupt handlers: a logger must take no lock that waits for another CPU.
+//! Events come with interrupts on or off, and from interrupt handlers: a logger must take no lock that waits for
+//! another CPU.
 
 use crate::Record;
 use shootdown::CpuId;
 use shootdown::trace::Event;
 
-/// Logs an event at level `trace`. The words of the format stay in the ELF file; what is sent are an index and the numbers.
+/// Logs an event at level `trace`. The words of the format stay in the ELF file; only an index and the numbers are
+/// sent.
 #[inline]
 pub fn emit(cpu: CpuId, event: Event) {
     ::defmt::trace!("{}", Record::new(cpu, event));

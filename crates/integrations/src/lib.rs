@@ -3,8 +3,8 @@
 //! # One engine for a whole kernel
 //!
 //! A page-fault handler deep in a call tree has no argument to get the engine from. `Shootdown::new` is `const`, so the
-//! engine can be a `static`. A platform that is known only after boot goes into a cell that is written once: `spin::Once` in
-//! a kernel, `OnceLock` here.
+//! engine can be a `static`. A platform that is known only after boot goes into a cell that is written once:
+//! `spin::Once` in a kernel, `OnceLock` here.
 //!
 //! ```
 //! # use std::sync::OnceLock;
@@ -24,8 +24,8 @@
 //! # let _ = engine;
 //! ```
 //!
-//! A crate that lies below the crate with the hardware needs no cell: its platform is `crate_interface::Linked`, which the
-//! linker joins with the hardware.
+//! A crate that lies below the crate with the hardware needs no cell: its platform is `crate_interface::Linked`, which
+//! the linker joins with the hardware.
 
 #![no_std]
 #![deny(unsafe_code)]

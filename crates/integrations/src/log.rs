@@ -1,7 +1,7 @@
 //! Events of the engine as records of the [`::log`] crate: `TRACE shootdown: CPU 1 caught-up space=7 generation=3`.
 //!
-//! The engine calls [`Platform::event`](shootdown::Platform::event) at each step of the protocol: a space was switched to, a
-//! flush announced, an IPI sent and handled. One line in the platform hands them on:
+//! The engine calls [`Platform::event`](shootdown::Platform::event) at each step of the protocol: a space was switched
+//! to, a flush announced, an IPI sent and handled. One line in the platform hands them on:
 //!
 //! ```
 //! # use shootdown::trace::Event;
@@ -16,7 +16,8 @@
 //! # Kernel.event(Event::Online);
 //! ```
 //!
-//! Events come with interrupts on or off, and from interrupt handlers: a logger must take no lock that waits for another CPU.
+//! Events come with interrupts on or off, and from interrupt handlers: a logger must take no lock that waits for
+//! another CPU.
 
 use crate::{Record, TARGET};
 use shootdown::CpuId;

@@ -1,10 +1,10 @@
 //! Page tables of [`page-table-generic`](::page_table_generic), the axplat family's: changes go through a gather.
 //!
-//! A table of `page-table-generic` flushes at each change, by `TableMeta::flush`: the CPU that runs it. It can also hand its
-//! empty tables out (`unmap_page_deferred`), for a caller that knows when no CPU walks them any more, as a gather of the engine does.
-//! [`SharedPageTable`] is the same table without the flush; pages are unmapped and protected through a gather, which flushes
-//! every CPU that may hold the old entries before it lets go of frames and tables. There is no way to change the table past
-//! the gather.
+//! A table of `page-table-generic` flushes at each change, by `TableMeta::flush`: the CPU that runs it. It can also
+//! hand its empty tables out (`unmap_page_deferred`), for a caller that knows when no CPU walks them any more, as a
+//! gather of the engine does. [`SharedPageTable`] is the same table without the flush; pages are unmapped and protected
+//! through a gather, which flushes every CPU that may hold the old entries before it lets go of frames and tables.
+//! There is no way to change the table past the gather.
 //!
 //! ```
 //! use page_table_generic::{FrameAllocator, PhysAddr, TableMeta, VirtAddr};
@@ -28,7 +28,8 @@
 //! ```
 //!
 //! A mapped page is not mapped to another frame in one step: Arm allows it in no order but unmap, flush, map
-//! (break-before-make), and that is what `unmap`, `finish` and `map` do. It needs Rust 1.88, as `page-table-generic` does.
+//! (break-before-make), and that is what `unmap`, `finish` and `map` do. It needs Rust 1.88, as `page-table-generic`
+//! does.
 
 use ::page_table_generic::{
     DeferredPageTableFrames, FrameAllocator, MapConfig, PageTable, PagingError, PhysAddr, PteConfigOf,
@@ -57,12 +58,13 @@ impl<M: TableMeta> TableMeta for Unflushed<M> {
     fn flush(_: Option<VirtAddr>) {}
 }
 
-/// A page table that is changed through a gather alone, so that no change is left without its flush.
+/// A page table that is changed only through a gather, so that every change is flushed.
 ///
-/// `M` is the metadata that the table would have by itself, and `A` what gives frames to tables. Dropping it gives its
-/// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root loaded.
+/// `M` is the metadata that the table would have by itself, and `A` the allocator of its tables. Dropping it frees its
+/// tables: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root
+/// loaded.
 ///
-/// The methods by which a change would be flushed nowhere it does not have:
+/// It lacks the methods that change an entry without a flush:
 ///
 /// ```compile_fail,E0599
 /// use page_table_generic::{FrameAllocator, TableMeta, VirtAddr};
@@ -76,7 +78,7 @@ pub struct SharedPageTable<M: TableMeta, A: FrameAllocator> {
     table: PageTable<Unflushed<M>, A>,
 }
 
-/// What a gather holds until no CPU can reach it: a frame as its owner has it, or tables that became empty.
+/// What a gather holds until no CPU can reach it: a frame in the owner's type, or tables that became empty.
 pub struct Held<F, A: FrameAllocator>(Kind<F, A>);
 
 enum Kind<F, A: FrameAllocator> {
@@ -86,7 +88,7 @@ enum Kind<F, A: FrameAllocator> {
 }
 
 impl<F, A: FrameAllocator> Held<F, A> {
-    /// The frame, unless it is tables.
+    /// The frame; `None` for tables.
     pub fn frame(&self) -> Option<&F> {
         match &self.0 {
             Kind::Frame(frame) => Some(frame),
@@ -160,8 +162,9 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
         self.table.query(address)
     }
 
-    /// Maps what is not mapped. No CPU holds a translation of it, so nothing is flushed, whatever the request says of that;
-    /// a CPU that remembers that there was none (as RISC-V allows) faults once, and finds it when it looks again.
+    /// Maps what is not mapped. No CPU holds a translation of it, so nothing is flushed, whatever the request says
+    /// about flushing. A CPU that has cached "not present" (as RISC-V allows) faults once, and finds the entry when it
+    /// walks again.
     ///
     /// # Errors
     /// [`GatherError::Paging`].
@@ -169,8 +172,8 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
         self.table.map(request).map_err(GatherError::Paging)
     }
 
-    /// Unmaps the page at `address` and keeps its frame, as `own` makes it one, until no CPU can reach it; so are the tables
-    /// kept that become empty.
+    /// Unmaps the page at `address`. Holds its frame, which `own` makes from the address, until no CPU can reach it,
+    /// and holds the tables that become empty in the same way.
     ///
     /// # Errors
     /// [`GatherError`]; then nothing was changed.
@@ -210,7 +213,7 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
         Ok(())
     }
 
-    /// The page that is mapped at `address`, as the engine has it.
+    /// The page that is mapped at `address`, in the engine's type.
     fn mapped(&self, address: VirtAddr) -> Result<PageRange, GatherError> {
         let (_, _, bytes) = self.table.query(address).map_err(GatherError::Paging)?;
         let sizes = [

@@ -1,9 +1,9 @@
 //! Page tables of [`::page_table_multiarch`], ArceOS's: changes go through a gather.
 //!
-//! A cursor of `page_table_multiarch` flushes when it is dropped, by `PagingMetaData::flush_tlb`: the CPU that runs it, and
-//! on most architectures no other. [`SharedPageTable`] is the same table without that flush and without the cursor; pages are
-//! unmapped and protected through a gather of the engine, which flushes every CPU that may hold the old entries before it
-//! lets go of the frames. There is no way to change the table past the gather.
+//! A cursor of `page_table_multiarch` flushes when it is dropped, by `PagingMetaData::flush_tlb`: the CPU that runs it,
+//! and on most architectures no other. [`SharedPageTable`] is the same table without that flush and without the cursor;
+//! pages are unmapped and protected through a gather of the engine, which flushes every CPU that may hold the old
+//! entries before it lets go of the frames. There is no way to change the table past the gather.
 //!
 //! ```
 //! use page_table_multiarch::{GenericPTE, PageSize, PagingHandler, PagingMetaData};
@@ -63,13 +63,13 @@ impl<M: PagingMetaData> PagingMetaData for Unflushed<M> {
     fn flush_tlb(_: Option<M::VirtAddr>) {}
 }
 
-/// A page table that is changed through a gather alone, so that no change is left without its flush.
+/// A page table that is changed only through a gather, so that every change is flushed.
 ///
-/// `M` is the metadata that the table would have by itself (`Sv39MetaData`, `X64PagingMetaData`, ...). Dropping it gives its
-/// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root
-/// loaded.
+/// `M` is the metadata that the table would have by itself (`Sv39MetaData`, `X64PagingMetaData`, ...). Dropping it
+/// frees its tables: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the
+/// root loaded.
 ///
-/// A cursor of its own, by which a change would be flushed nowhere, it does not have:
+/// It has no cursor, which could change an entry without a flush:
 ///
 /// ```compile_fail,E0599
 /// use page_table_multiarch::{GenericPTE, PagingHandler, PagingMetaData};
@@ -134,8 +134,8 @@ impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H
         self.table.query(address)
     }
 
-    /// Maps a page where nothing is mapped. No CPU holds a translation of it, so nothing is flushed; a CPU that remembers
-    /// that there was none (as RISC-V allows) faults once, and finds it when it looks again.
+    /// Maps a page where nothing is mapped. No CPU holds a translation of it, so nothing is flushed. A CPU that has
+    /// cached "not present" (as RISC-V allows) faults once, and finds the entry when it walks again.
     ///
     /// # Errors
     /// [`GatherError::Paging`].
@@ -149,7 +149,8 @@ impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H
         self.table.cursor().map(address, frame, size, flags).map_err(GatherError::Paging)
     }
 
-    /// Unmaps the page at `address` and keeps its frame, as `own` makes it one, until no CPU can reach it.
+    /// Unmaps the page at `address`, and holds its frame, which `own` makes from the address, until no CPU can reach
+    /// it.
     ///
     /// # Errors
     /// [`GatherError`]; then nothing was changed.
@@ -185,7 +186,7 @@ impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H
         Ok(())
     }
 
-    /// The page that is mapped at `address`, as the engine has it.
+    /// The page that is mapped at `address`, in the engine's type.
     fn mapped(&self, address: M::VirtAddr) -> Result<PageRange, GatherError> {
         let (_, _, size) = self.table.query(address).map_err(GatherError::Paging)?;
         let engines = match size {

@@ -1,10 +1,10 @@
-//! What the back ends for events are made of.
+//! Events as records, for the back ends.
 
 use core::fmt;
 use shootdown::CpuId;
 use shootdown::trace::Event;
 
-/// What the records are filed under: log's and tracing's target.
+/// The target of the records, for log and tracing.
 pub const TARGET: &str = "shootdown";
 
 /// An event of the engine, taken apart: CPU, name, and the numbers that go with it.
@@ -20,7 +20,7 @@ pub const TARGET: &str = "shootdown";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// The CPU that says so.
+    /// The CPU on which it happened.
     pub cpu: CpuId,
     /// The event in one word; the same in every version.
     pub name: &'static str,

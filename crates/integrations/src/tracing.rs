@@ -15,15 +15,15 @@
 //! # Kernel.event(Event::Online);
 //! ```
 //!
-//! Events come with interrupts on or off, and from interrupt handlers: a subscriber must take no lock that waits for another
-//! CPU.
+//! Events come with interrupts on or off, and from interrupt handlers: a subscriber must take no lock that waits for
+//! another CPU.
 
 use crate::Record;
 use shootdown::CpuId;
 use shootdown::trace::Event;
 
-/// Makes an event at level `TRACE`, under the target [`TARGET`](crate::TARGET), with the fields `cpu`, `space`, `generation`
-/// and `target`, those that there are, and the event's word as message.
+/// Makes an event at level `TRACE`, under the target [`TARGET`](crate::TARGET), with the fields `cpu`, `space`,
+/// `generation` and `target`, those that there are, and the event's word as message.
 #[inline]
 pub fn emit(cpu: CpuId, event: Event) {
     if ::tracing::enabled!(target: "shootdown", ::tracing::Level::TRACE) {

@@ -1,8 +1,8 @@
 //! Page tables of the [`::x86_64`] crate: its flush tokens become entries of a gather.
 //!
 //! The mappers of `x86_64` answer with tokens, `MapperFlush` and `MapperFlushAll`, whose `flush()` reaches the CPU that
-//! calls it and no other. [`MapperGather`] takes the tokens instead, and a gather of the engine flushes every CPU that may
-//! hold the old entries, before it lets go of the frames.
+//! calls it and no other. [`MapperGather`] takes the tokens instead, and a gather of the engine flushes every CPU that
+//! may hold the old entries, before it lets go of the frames.
 //!
 //! ```
 //! use shootdown::refs::UserRef;
@@ -92,9 +92,9 @@ impl core::fmt::Display for GatherError {
 
 impl core::error::Error for GatherError {}
 
-/// What a gather does with the mappers of the `x86_64` crate.
+/// Methods of a gather for the mappers of the `x86_64` crate.
 pub trait MapperGather<F> {
-    /// Unmaps `page` and keeps its frame, as `own` makes it one, until no CPU can reach it.
+    /// Unmaps `page`, and holds its frame, which `own` converts, until no CPU can reach it.
     ///
     /// # Errors
     /// [`GatherError`]; then nothing was changed.
@@ -108,8 +108,8 @@ pub trait MapperGather<F> {
     /// Takes the token of a page that was unmapped since this gather was opened, and the page's frame.
     ///
     /// # Errors
-    /// [`Full`], with both: nothing was recorded. They must go to another gather that is opened before the page table's lock
-    /// is dropped.
+    /// [`Full`], with both: nothing was recorded. They must go to another gather that is opened before the page table's
+    /// lock is dropped.
     fn unmapped_by<S: Size>(
         &mut self,
         token: MapperFlush<S>,
@@ -119,16 +119,17 @@ pub trait MapperGather<F> {
     /// Takes the token of a page whose flags were changed (`update_flags`).
     fn changed_by<S: Size>(&mut self, token: MapperFlush<S>);
 
-    /// Takes the token of an upper entry whose flags were changed (`set_flags_p4_entry` and the like): everything goes.
+    /// Takes the token of an upper entry whose flags were changed (`set_flags_p4_entry` and the like): flushes
+    /// everything.
     fn changed_all_by(&mut self, token: MapperFlushAll);
 
-    /// Takes the token of a page that was mapped where nothing was: no CPU can hold anything of it (SDM volume 3, 4.10.2.3),
-    /// so that nothing needs to be flushed.
+    /// Takes the token of a page that was mapped where nothing was mapped before. No CPU can hold anything of it (SDM
+    /// volume 3, 4.10.2.3), so nothing needs to be flushed.
     fn mapped_by<S: Size>(&mut self, token: MapperFlush<S>);
 
-    /// Gives back the tables of `range` that have become empty, each as `own` makes it a frame, once no CPU can walk them.
+    /// Frees the tables of `range` that have become empty, each converted by `own`, once no CPU can walk them.
     ///
-    /// It goes as far as the gather has room for, and answers the page at which it has stopped, or `None` at the end of the
+    /// It goes as far as the gather has room for. Returns the page at which it stopped, or `None` at the end of the
     /// range. To go on, finish the gather, open another, and clean up from that page to the end of the range.
     ///
     /// # Errors
@@ -136,7 +137,8 @@ pub trait MapperGather<F> {
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. what [`CleanUp::clean_up_addr_range`] asks for: each table is used once, and in this page table alone.
+    /// 1. the requirement of [`CleanUp::clean_up_addr_range`] holds: each table is used once, and in this page table
+    ///    alone.
     #[expect(unsafe_code, reason = "hands the mapper's obligation on")]
     unsafe fn clean_up<M: CleanUp>(
         &mut self,
@@ -252,8 +254,8 @@ fn covering(pages: PageRangeInclusive) -> PageRange {
 /// Tables of levels 1 to 3 that an entry can be in.
 const PER_PAGE: usize = 3;
 
-/// The last page, of those from `start` on, up to which entries are in no more than `most` tables. It is in the same GiB, so
-/// that there is one table of level 2 and one of level 3; each 2 MiB have one of level 1.
+/// The last page, of those from `start` on, up to which entries are in no more than `most` tables. It is in the same
+/// GiB, so that there is one table of level 2 and one of level 3; each 2 MiB have one of level 1.
 fn part_with_tables(start: Page, most: usize) -> Option<Page> {
     let regions = most.checked_sub(PER_PAGE)? as u64;
     let address = start.start_address().as_u64();

@@ -1,9 +1,9 @@
-//! "There is nothing here", cached. Some hardware keeps that it found no valid entry, and faults without another walk when
-//! one is there already: RISC-V allows it, other architectures do where they virtualise.
+//! "There is nothing here", cached. Some hardware keeps that it found no valid entry, and faults without another walk
+//! when one is there already: RISC-V allows it, other architectures do where they virtualise.
 //!
 //! A walker that finds nothing may then hold [`ABSENT`] for the page, which a flush of the page drops as it drops a
-//! translation. The question is which CPU must be able to translate: [`crate::hw::reach`] is an access whose fault nobody
-//! handles.
+//! translation. The question is which CPU must be able to translate: [`crate::hw::reach`] is an access whose fault
+//! nobody handles.
 
 use crate::config::Builder;
 use crate::limits::SLOTS;

@@ -5,7 +5,7 @@ use shootdown_explore::{
 };
 use std::fmt::{self, Debug};
 
-/// One thing to check: a scenario by name, and what is expected of it.
+/// One case to check: a scenario with a name, and the outcome that is expected of it.
 pub struct Case {
     /// Name, unique; what `shootdown check NAME` takes.
     pub name: String,
@@ -13,9 +13,9 @@ pub struct Case {
     pub kind: Kind,
     /// Which variant of the protocol.
     pub variant: Variant,
-    /// What must come out.
+    /// The verdict that must come out.
     pub expected: Expected,
-    /// What must come out under each memory model of which the case says it; the default check runs it under each.
+    /// The verdicts under the memory models that the case names; the default check runs it under each of them.
     pub stated: Vec<(Memory, Expected)>,
     /// Memory model of the default check.
     pub memory: Memory,
@@ -33,15 +33,15 @@ pub struct Case {
     pub run: Box<dyn Fn(&Options<'_>) -> Report + Send + Sync>,
     /// Replays moves on it; the error names the first impossible move.
     pub replay: ReplayFn,
-    /// Says what speaks against a report of it under a memory model, though its verdict is the expected one.
+    /// Says what is wrong with a report of it under a memory model, although its verdict is the expected one.
     pub objections: Objections,
-    /// Names lines of its own file that could make a step and that neither this protocol nor another of its bug reaches, after a
-    /// report of it: `FILE:LINE`. Once for all protocols of a bug, with the mended one.
+    /// Names lines of its own file that could make a step and that neither this protocol nor another of its bug
+    /// reaches, after a report of it: `FILE:LINE`. Once for all protocols of a bug, with the mended one.
     pub unreached: Unreached,
 }
 
 impl Case {
-    /// Returns what must come out under `memory`; where the case does not say it, as under its own.
+    /// Returns the verdict that must come out under `memory`; if the case does not name it, the one of its own model.
     pub fn expected_under(&self, memory: Memory) -> Expected {
         let stated = self.stated.iter().find(|(stated, _)| *stated == memory);
         stated.map_or(self.expected, |&(_, expected)| expected)
@@ -95,9 +95,9 @@ pub trait Program: Debug + Send + Sync + 'static {
         0
     }
 
-    /// Whether interrupts may overtake stores, as [`Scenario::interrupts`] has it. What kernels call to send an IPI orders the
-    /// stores before it (Linux: `dsb ishst` for GICv3, a fence for x2APIC, `fence w, o` for riscv64), so by default they do not. A
-    /// case about one that does not order says so.
+    /// Whether interrupts may overtake stores, as [`Scenario::interrupts`] has it. What kernels call to send an IPI
+    /// orders the stores before it (Linux: `dsb ishst` for GICv3, a fence for x2APIC, `fence w, o` for riscv64), so by
+    /// default they do not. A case about one that does not order says so.
     fn interrupts(&self) -> Interrupts {
         Interrupts::Follow
     }
@@ -177,7 +177,7 @@ pub enum Kind {
     Engine,
     /// A protocol with a bug, broken or fixed.
     Bug,
-    /// A protocol as read in a current kernel, which looks wrong and is not confirmed to be.
+    /// A protocol as read in a current kernel, which looks wrong and is not confirmed to be wrong.
     Suspect,
 }
 
@@ -188,12 +188,12 @@ pub enum Variant {
     Shipped,
     /// A historical protocol as it was.
     Broken,
-    /// The same as it was mended.
+    /// The same with its fix.
     Fixed,
 }
 
 impl Variant {
-    /// Returns its name, as names of cases end with it.
+    /// Returns its name, with which names of cases end.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shipped => "shipped",

@@ -1,18 +1,20 @@
-//! Instructions. A CPU fetches code early and keeps what it has fetched, in a cache and in its pipeline; a store to code reaches it
-//! once its context is synchronised: an instruction (x86's `SERIALIZE`, Arm's `ISB`, RISC-V's `fence.i`) or, where the model says so,
-//! a return to user code (x86's `IRET`, and not its `SYSRET`). Where instruction caches are not coherent, they have to be
-//! invalidated as well. Both are one here: what a CPU may run is what is in its cache and its pipeline.
+//! Instructions. A CPU fetches code early and keeps what it has fetched, in a cache and in its pipeline; a store to
+//! code reaches it once its context is synchronised: an instruction (x86's `SERIALIZE`, Arm's `ISB`, RISC-V's
+//! `fence.i`) or, where the model says so, a return to user code (x86's `IRET`, and not its `SYSRET`). Where
+//! instruction caches are not coherent, they have to be invalidated as well. Both are one here: what a CPU may run is
+//! what is in its cache and its pipeline.
 //!
-//! Code is a word in memory whose values are versions of it. After every step each CPU may hold what it could fetch by then;
-//! only synchronising takes versions out. The oracle asks which CPU may still run an old one: at an access of its own
-//! ([`crate::hw::execute`]), or anywhere once it was declared obsolete ([`crate::hw::obsolete`]).
+//! Code is a word in memory whose values are versions of it. After every step each CPU may hold what it could fetch by
+//! then; only synchronising takes versions out. The oracle asks which CPU may still run an old one: at an access of its
+//! own ([`crate::hw::execute`]), or anywhere once it was declared obsolete ([`crate::hw::obsolete`]).
 //!
 //! # Under weak memory
-//! A CPU that synchronises runs from then on what it knows of, be it by a plain load (RISC-V, Zifencei: a later fetch sees the data
-//! stores "already visible to the same hart"). That orders no page walk. That a CPU ran old code for the last time needs no release
-//! to be told: an instruction is fetched before those behind it are executed, so nobody sees a store behind the synchronisation
-//! before what was fetched ahead of it (Simner et al., "ARMv8-A System Semantics: Instruction Fetch in Relaxed Architectures"). So
-//! code that is declared obsolete is not in use any more where it was dropped, as data might be.
+//! A CPU that synchronises runs from then on what it knows of, even if only by a plain load (RISC-V, Zifencei: a later
+//! fetch sees the data stores "already visible to the same hart"). That orders no page walk. That a CPU ran old code
+//! for the last time needs no release to be told: an instruction is fetched before those behind it are executed, so
+//! nobody sees a store behind the synchronisation before what was fetched ahead of it (Simner et al., "ARMv8-A System
+//! Semantics: Instruction Fetch in Relaxed Architectures"). So code that is declared obsolete is not in use any more
+//! where it was dropped, as data might be.
 
 use crate::config::Builder;
 use crate::limits::MAX_CODE;

@@ -12,21 +12,22 @@ pub struct Translation {
     pub frame: usize,
     /// The space that may use it; `None`: any (the kernel's, or a shared frame).
     pub space: Option<usize>,
-    /// Whether it allows writes (words for people; write protection is another value plus [`crate::hw::revoke`]).
+    /// Whether it allows writes. For display only; write protection is another value plus [`crate::hw::revoke`].
     pub writable: bool,
 }
 
-/// What orders page walks, flushes and loads of roots against accesses of their CPU: a fact of the architecture, which only
-/// [`shootdown_explore::Memory::Weak`] asks for.
+/// What orders page walks, flushes and loads of roots against accesses of their CPU: a fact of the architecture, which
+/// only [`shootdown_explore::Memory::Weak`] asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HardwareOrder {
     /// The order of the program. x86: flushes and loads of roots serialize (SDM volume 3, "Serializing Instructions").
     #[default]
     Program,
-    /// Barriers ([`crate::hw::dsb`]). aarch64: walks may miss what their CPU has read or stored until a DSB comes after it; a
-    /// TLBI is not ordered after accesses without one. One of this CPU is complete by the next DSB. A broadcast stands for the TLBI
-    /// with the DSB behind it, and is complete on return: a TLBI that no DSB waits for may take effect at any time later, so a model
-    /// of a kernel that forgets the DSB issues the broadcast that late, or not at all. FEAT_ETS2 promises more.
+    /// Barriers ([`crate::hw::dsb`]). aarch64: walks may miss what their CPU has read or stored until a DSB comes after
+    /// it; a TLBI is not ordered after accesses without one. One of this CPU is complete by the next DSB. A broadcast
+    /// stands for the TLBI with the DSB behind it, and is complete on return: a TLBI that no DSB waits for may take
+    /// effect at any time later, so a model of a kernel that forgets the DSB issues the broadcast that late, or not at
+    /// all. FEAT_ETS2 promises more.
     Barriers,
     /// Flushes themselves. riscv64: `sfence.vma` brings the walks of its own hart forward to what the hart knows (Priv,
     /// "Supervisor Memory-Management Fence Instruction"); a write to satp orders nothing.
@@ -53,7 +54,7 @@ pub(crate) struct SecondStage {
     pub(crate) keeps_first_stage: bool,
 }
 
-/// Collects what a machine is to be like at the start.
+/// Describes a machine at the start.
 #[derive(Debug)]
 pub struct Builder {
     pub(crate) cpus: usize,
@@ -80,7 +81,7 @@ pub struct Builder {
     pub(crate) marks: Vec<(u64, u64)>,
     /// CPUs whose walkers exchange none.
     pub(crate) markless: u8,
-    /// Translations that a TLB may not hold for a page at once.
+    /// Pairs of translations that a TLB may not hold for a page at the same time.
     pub(crate) conflicts: Vec<(u64, u64)>,
     /// Whether states are checked.
     pub(crate) checked: bool,
@@ -185,7 +186,8 @@ impl Builder {
         self
     }
 
-    /// Sets what orders page walks and flushes against accesses under weak memory; [`HardwareOrder::Program`] otherwise.
+    /// Sets what orders page walks and flushes against accesses under weak memory; [`HardwareOrder::Program`]
+    /// otherwise.
     pub fn order(mut self, order: HardwareOrder) -> Self {
         self.order = order;
         self
@@ -197,20 +199,20 @@ impl Builder {
         self
     }
 
-    /// Takes the hardware walker away (MIPS, say): user translations come from [`crate::hw::insert`] alone. Kernel pages
-    /// are still walked.
+    /// Takes the hardware walker away (MIPS, say): user translations come from [`crate::hw::insert`] alone. Kernel
+    /// pages are still walked.
     pub fn software_refill(mut self) -> Self {
         self.software_refill = true;
         self
     }
 
-    /// Leaves states unchecked, so that another oracle has to notice.
+    /// Leaves states unchecked, so that only another oracle can notice.
     pub fn without_oracle(mut self) -> Self {
         self.checked = false;
         self
     }
 
-    /// What hardware may do, by field and in words. How much of it there is, is another matter.
+    /// What hardware may do, by field and in words, without sizes.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         macro_rules! facts {
             ($($field:ident)*) => { vec![$((stringify!($field), format!("{:?}", self.$field))),*] };
@@ -221,9 +223,9 @@ impl Builder {
         }
     }
 
-    /// Lets a broadcast finish before the accesses of other CPUs that used the translations it dropped (an erratum): they
-    /// may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a flush
-    /// waits for them.
+    /// Lets a broadcast finish before the accesses of other CPUs that used the translations it dropped (an erratum):
+    /// they may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a
+    /// flush waits for them.
     pub fn late_accesses(mut self) -> Self {
         self.late_accesses = true;
         self
@@ -243,8 +245,8 @@ impl Builder {
         self
     }
 
-    /// Maps `page` of `space` at the start to `frame`, which is the space's own: a [translation](Self::translation) that allows
-    /// writes, and the [map](Self::map) of its value.
+    /// Maps `page` of `space` at the start to `frame`, which is the space's own: a [translation](Self::translation)
+    /// that allows writes, and the [map](Self::map) of its value.
     pub fn own_page(self, space: usize, page: usize, frame: usize) -> Self {
         let with_value = self.translation(frame, Some(space), true);
         let value = with_value.translations.len() as u64;

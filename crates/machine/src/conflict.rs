@@ -1,6 +1,6 @@
-//! Translations that a TLB may not hold at once. On some architectures a valid entry may not be exchanged for just any other:
-//! a TLB that has read both may raise a conflict, or mix them. Software must break first: clear the entry, flush, and only
-//! then make the new one. Arm lists what needs this: another size, another memory type, global or not.
+//! Translations that a TLB may not hold at once. On some architectures a valid entry may not be exchanged for just any
+//! other: a TLB that has read both may raise a conflict, or mix them. Software must break first: clear the entry,
+//! flush, and only then make the new one. Arm lists what needs this: another size, another memory type, global or not.
 
 use crate::config::Builder;
 use crate::machine::Machine;

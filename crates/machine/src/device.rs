@@ -1,11 +1,12 @@
 //! Devices with a TLB of their own (PCIe ATS), and the queue by which an IOMMU is told to invalidate.
 //!
-//! A device asks its IOMMU for translations and keeps them; from then on it sends addresses that nobody translates. The IOMMU
-//! answers out of its own TLB, so what is stale there comes to a device whose TLB was invalidated before. The IOMMU and the
-//! device are CPUs of the machine: each has a root loaded and is in user mode, as both translate accesses at any moment.
+//! A device asks its IOMMU for translations and keeps them; from then on it sends addresses that nobody translates. The
+//! IOMMU answers out of its own TLB, so what is stale there comes to a device whose TLB was invalidated before. The
+//! IOMMU and the device are CPUs of the machine: each has a root loaded and is in user mode, as both translate accesses
+//! at any moment.
 //!
-//! An IOMMU executes commands from memory. Those that it has fetched complete in any order; to wait for them is a command, too
-//! (VT-d's wait descriptor, the SMMU's `CMD_SYNC`, AMD's `COMPLETION_WAIT`, RISC-V's `IOFENCE.C`).
+//! An IOMMU executes commands from memory. Those that it has fetched complete in any order; to wait for them is a
+//! command, too (VT-d's wait descriptor, the SMMU's `CMD_SYNC`, AMD's `COMPLETION_WAIT`, RISC-V's `IOFENCE.C`).
 
 use crate::config::Builder;
 use crate::hw::{Op, Which, Whose};
@@ -16,8 +17,8 @@ use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
 impl Builder {
-    /// Makes CPU `device` a device that gets its translations from CPU `iommu` and walks nothing. Both run no code but what
-    /// the IOMMU's [queue](InvalidationQueue) has it run.
+    /// Makes CPU `device` a device that gets its translations from CPU `iommu` and walks nothing. Both run no code but
+    /// what the IOMMU's [queue](InvalidationQueue) has it run.
     pub fn device(mut self, device: usize, iommu: usize) -> Self {
         let known = |cpu| cpu < self.cpus;
         assert!(known(device) && known(iommu) && device != iommu, "a device and its IOMMU are two CPUs");
@@ -25,8 +26,8 @@ impl Builder {
         self
     }
 
-    /// Makes CPU `iommu` an IOMMU that walks the page tables of CPUs (shared virtual addressing). It is in no mask, and runs no code
-    /// but what its queue has it run.
+    /// Makes CPU `iommu` an IOMMU that walks the page tables of CPUs (shared virtual addressing). It is in no mask, and
+    /// runs no code but what its queue has it run.
     pub fn iommu(mut self, iommu: usize) -> Self {
         assert!(iommu < self.cpus, "an IOMMU is one of the CPUs");
         self.sharing |= 1 << iommu;
@@ -112,7 +113,7 @@ impl InvalidationQueue {
         Self { iommu, line, slots: std::array::from_fn(|_| Word::new("command", 0)) }
     }
 
-    /// Has translations dropped by `whom`, the IOMMU itself or a device. Returns at once.
+    /// Has `whom`, the IOMMU itself or a device, drop translations. Returns at once.
     ///
     /// # Panics
     /// If there are too many commands that are not complete.

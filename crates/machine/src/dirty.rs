@@ -1,11 +1,11 @@
-//! Dirty marks, which walkers write. Some hardware notes in an entry that a page was written through it: it exchanges the
-//! entry for one that says so, atomically, and software that edits the entry at the same time must do the same. Other
-//! hardware, and other walkers of the same machine, leave that to a fault.
+//! Dirty marks, which walkers write. Some hardware notes in an entry that a page was written through it: it exchanges
+//! the entry for one that says so, atomically, and software that edits the entry at the same time must do the same.
+//! Other hardware, and other walkers of the same machine, leave that to a fault.
 //!
 //! A clean and a dirty entry are two values that lead to one frame. [`Machine::write`] is a write as hardware does it.
-//! The oracle asks whether the mark survives: [`crate::hw::discard`] drops a frame whose content software takes for unchanged. It
-//! also asks whether an access that faults ends ([`Machine::write_with_faults`]): walkers that set no marks, a device's beside
-//! those of CPUs, need software to set them, and software may believe that it has.
+//! The oracle asks whether the mark survives: [`crate::hw::discard`] drops a frame whose content software takes for
+//! unchanged. It also asks whether an access that faults ends ([`Machine::write_with_faults`]): walkers that set no
+//! marks, a device's beside those of CPUs, need software to set them, and software may believe that it has.
 
 use crate::config::Builder;
 use crate::hw;
@@ -16,8 +16,8 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::{Broken, Violation, sync};
 
 impl Builder {
-    /// Has hardware exchange `clean` in an entry for `dirty` when a CPU writes through it. Where this is not said of a value,
-    /// and it is no dirty one, a write faults.
+    /// Has hardware exchange `clean` in an entry for `dirty` when a CPU writes through it. Where this is not said of a
+    /// value, and it is no dirty one, a write faults.
     pub fn marks_dirty(mut self, clean: u64, dirty: u64) -> Self {
         self.marks.push((clean, dirty));
         self
@@ -31,13 +31,14 @@ impl Builder {
 }
 
 impl Machine {
-    /// Writes to `page` of `space` through its entry, as hardware that marks entries does; answers whether that was possible,
-    /// and no fault.
+    /// Writes to `page` of `space` through its entry, as hardware that marks entries does; answers whether that was
+    /// possible, and no fault.
     #[track_caller]
     pub fn write(&self, space: usize, page: usize) -> bool {
         let entry = self.tables.leaf(space, page);
         let markless = self.config.markless != 0 && self.config.markless >> sync::cpu() & 1 != 0;
-        // Not in a closure, so that the steps are the caller's. An exchange fails only where somebody has changed the entry.
+        // Not in a closure, so that the steps are the caller's. An exchange fails only if another CPU has changed the
+        // entry.
         let through = loop {
             let seen = entry.load(Relaxed);
             if self.config.marks.iter().any(|mark| mark.1 == seen) {
@@ -57,8 +58,8 @@ impl Machine {
         true
     }
 
-    /// Writes to `page` of `space`; `fault` handles a fault, and answers whether it has changed an entry. If it has not, the
-    /// write goes on faulting until somebody else changes the entry: where nobody does, this CPU is stuck.
+    /// Writes to `page` of `space`; `fault` handles a fault, and answers whether it has changed an entry. If it has
+    /// not, the write goes on faulting until another CPU changes the entry; if none does, this CPU is stuck.
     #[track_caller]
     pub fn write_with_faults(&self, space: usize, page: usize, fault: impl Fn() -> bool) {
         let entry = self.tables.leaf(space, page);

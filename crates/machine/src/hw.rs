@@ -1,23 +1,26 @@
-//! Hardware operations of the simulated machine, and marks by which code under check tells the oracle what it gave away.
+//! Hardware operations of the simulated machine, and marks by which code under check tells the oracle what it has
+//! freed.
 //!
 //! Ordering, per memory model. TSO, after x86: root loads and flushes wait until this CPU's store buffer is empty.
 //! PSO: they do not, so a protocol needs its own fence between page-table stores and what follows. A broadcast stands
-//! for the whole sequence (`DSB ISHST; TLBI; DSB ISH`) and waits under both, as calls of firmware and hypervisor do. Everything else waits for nothing.
+//! for the whole sequence (`DSB ISHST; TLBI; DSB ISH`) and waits under both, as calls of firmware and hypervisor do.
+//! Everything else waits for nothing.
 //!
 //! # Kernel memory
-//! Where a machine has a kernel table ([`crate::Builder::kernel_table`]), hardware caches the entry that links it, and walks the
-//! table through the cached entry after the entry is gone. Hardware keeps such entries under every tag, global leaves or not
-//! (Intel SDM volume 3, "Caches for Paging Structures": each entry is associated with a PCID, and INVLPG reaches those of the
-//! current one alone). So no flush of a tag and no root load is taken to reach them: what drops them is a flush of kernel memory
-//! that says so ([`flush_kernel`] with [`WalkCache::Drop`], after aarch64's `TLBI VAAE1`), a broadcast of that kind, or a flush
-//! of everything.
+//! Where a machine has a kernel table ([`crate::Builder::kernel_table`]), hardware caches the entry that links it, and
+//! walks the table through the cached entry after the entry is gone. Hardware keeps such entries under every tag,
+//! global leaves or not (Intel SDM volume 3, "Caches for Paging Structures": each entry is associated with a PCID, and
+//! INVLPG reaches those of the current one alone). So no flush of a tag and no root load is taken to reach them: what
+//! drops them is a flush of kernel memory that says so ([`flush_kernel`] with [`WalkCache::Drop`], after aarch64's
+//! `TLBI VAAE1`), a broadcast of that kind, or a flush of everything.
 //!
 //! # Off line
-//! A CPU that goes off line stops where it is: it halts, and its root register goes on naming what was loaded (Linux switches to
-//! `init_mm` on the way, in `idle_task_exit`, for this reason). Its walker may go on, so the root and the tables below
-//! it must outlive that. It answers no interrupts; whether those that were pending come when it is back depends on how it comes
-//! back: an INIT clears the APIC's request register (Intel SDM volume 3, "Local APIC State After It Receives an INIT-Reset"), a
-//! CPU that only halted finds them there. See [`shootdown_explore::sync::lose_interrupts`].
+//! A CPU that goes off line stops where it is: it halts, and its root register goes on naming what was loaded (Linux
+//! switches to `init_mm` on the way, in `idle_task_exit`, for this reason). Its walker may go on, so the root and the
+//! tables below it must outlive that. It answers no interrupts; whether those that were pending come when it is back
+//! depends on how it comes back: an INIT clears the APIC's request register (Intel SDM volume 3, "Local APIC State
+//! After It Receives an INIT-Reset"), a CPU that only halted finds them there. See
+//! [`shootdown_explore::sync::lose_interrupts`].
 
 use crate::config::HardwareOrder;
 use crate::state::Privilege;
@@ -75,8 +78,8 @@ impl Which {
     }
 }
 
-/// Makes the operations: of each row a function that issues it, its variant of [`Op`] with the same operands, and both directions of the
-/// word by which the explorer knows it, which begins with the row's number.
+/// Makes the operations: of each row a function that issues it, its variant of [`Op`] with the same operands, and both
+/// directions of the word by which the explorer knows it, which begins with the row's number.
 macro_rules! operations {
     ($($(#[$about:meta])* $visible:vis fn $function:ident = $code:literal $variant:ident $({ $($operand:ident: $type:ty),+ })?;)+) => {
         $(
@@ -126,67 +129,68 @@ operations! {
     pub fn flush_all = 6 FlushAll;
     /// Drops translations on all online CPUs at once, without interrupts.
     pub fn broadcast = 7 Broadcast { whose: Whose, which: Which };
-    /// Drops translations on one CPU, whoever issues it: firmware, a hypervisor or another agent acts there at once. Nothing
-    /// happens on a CPU that is off line.
+    /// Drops translations on one CPU, which may be another one than the caller: firmware, a hypervisor or another agent
+    /// acts there at once. Nothing happens on a CPU that is off line.
     pub fn flush_on = 8 FlushOn { cpu: usize, whose: Whose, which: Which };
     fn flush_guest = 9 FlushGuestPage { guest: usize, everywhere: bool };
     fn synchronise = 10 SyncContext { everywhere: bool };
     /// Runs `piece` of code, which has to be `version` by now.
     pub fn execute = 11 Execute { piece: usize, version: u64 };
-    /// Declares `version` of kernel code `piece` obsolete: nobody may run it from now on.
+    /// Declares `version` of kernel code `piece` obsolete: no CPU may run it from now on.
     pub fn obsolete = 12 Obsolete { piece: usize, version: u64 };
     /// Switches the TLB of `device` on or off. Off it holds nothing, and the IOMMU translates each of its accesses.
     pub fn ats = 13 Ats { device: usize, on: bool };
-    /// Waits until this CPU's stores have reached all page walks, its flushes are complete, and its own walks will read what it
-    /// has read or newer: DSB of aarch64, and what stands in its place before an interrupt is sent (MFENCE and LFENCE before a write
-    /// to the ICR of an x2APIC, FENCE on riscv64). Among accesses it orders nothing under weak memory, as DSB ISHST and ISHLD order half
-    /// at most; a protocol that wants that has a fence as well.
+    /// Waits until this CPU's stores have reached all page walks, its flushes are complete, and its own walks will read
+    /// what it has read or newer: DSB of aarch64, and what stands in its place before an interrupt is sent (MFENCE and
+    /// LFENCE before a write to the ICR of an x2APIC, FENCE on riscv64). Among accesses it orders nothing under weak
+    /// memory, as DSB ISHST and ISHLD order half at most; a protocol that wants that has a fence as well.
     pub fn dsb = 14 Dsb;
-    /// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
-    /// translated on it and its walker rests, so it is not checked; it keeps what it holds.
+    /// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile
+    /// nothing is translated on it and its walker rests, so it is not checked; it keeps what it holds.
     pub fn running = 15 Running { on: bool };
     /// Says that this CPU may use user translations from now on, or no longer does. Off with a root loaded is lazy: the
     /// walker still fills.
     pub fn user = 16 User { on: bool };
-    /// Says that this CPU runs kernel code from now on, or user code. To be in the kernel is to use kernel pages: what runs from a trap
-    /// until it has caught up with the flushes that were left to it, and uses no page but those of
-    /// [`crate::Builder::entry_page`], comes before. Only on a machine built with [`crate::Builder::privilege`].
+    /// Says that this CPU runs kernel code from now on, or user code. A CPU in the kernel may use kernel pages. Say so
+    /// only when the CPU has caught up with the flushes that were left to it; until then, from the trap on, it may use
+    /// only the pages of [`crate::Builder::entry_page`]. Only on a machine built with [`crate::Builder::privilege`].
     pub fn privilege = 17 Privilege { privilege: Privilege };
     /// Accesses user page `page` through the loaded root.
     pub fn touch = 18 Touch { page: usize };
-    /// Accesses user page `page` through the loaded root, where a fault would be an error: the page was mapped, and nobody handles a
-    /// fault. Only on a machine built with [`crate::Builder::caches_absent`].
+    /// Accesses user page `page` through the loaded root, where a fault would be an error: the page was mapped, and no
+    /// handler exists. Only on a machine built with [`crate::Builder::caches_absent`].
     pub fn reach = 19 Reach { page: usize };
     /// The same of kernel page `page`.
     pub fn reach_kernel = 20 ReachKernel { page: usize };
-    /// Puts a translation into this CPU's TLB, as the miss handler of a machine without a hardware walker does. Only on a
-    /// machine built with [`crate::Builder::software_refill`].
+    /// Puts a translation into this CPU's TLB, as the miss handler of a machine without a hardware walker does. Only on
+    /// a machine built with [`crate::Builder::software_refill`].
     pub fn insert = 21 Insert { tag: u8, page: usize, value: u64 };
-    /// Uses, in software, the frame that `value` leads to, on behalf of `space`: a lockless walk or a hypervisor that found
-    /// the value in the tables by itself, past any TLB. From the next step on the machine knows nothing of it: what keeps
-    /// the frame alive until the software is done with it is the protocol's business.
+    /// Uses, in software, the frame that `value` leads to, on behalf of `space`: a lockless walk or a hypervisor that
+    /// found the value in the tables by itself, past any TLB. From the next step on the machine does not track it: the
+    /// protocol itself must keep the frame alive until the software is done with it.
     pub fn access = 22 Access { space: usize, value: u64 };
-    /// Takes this CPU off: it halts with what it has loaded. Its TLB keeps what it holds and its walker may go on; what it holds
-    /// of user pages and of kernel memory is not checked, but a root or a table that it can still walk is.
+    /// Takes this CPU off: it halts with what it has loaded. Its TLB keeps what it holds and its walker may go on; what
+    /// it holds of user pages and of kernel memory is not checked, but a root or a table that it can still walk is.
     pub fn offline = 23 Offline;
     /// Brings this CPU back with the TLB and the root it left with. Kernel entries are not checked until it has flushed
-    /// everything ([`flush_all`]) or loaded a root ([`install`]), so that it can flush first; nor, where the machine knows what
-    /// CPUs acknowledge ([`crate::Acknowledged`]), past its acknowledgement of the latest generation of kernel memory.
+    /// everything ([`flush_all`]) or loaded a root ([`install`]), so that it can flush first; nor, where the machine
+    /// knows what CPUs acknowledge ([`crate::Acknowledged`]), past its acknowledgement of the latest generation of
+    /// kernel memory.
     pub fn online = 24 Online;
     /// Gives a frame back: from now on no CPU may be able to use it.
     pub fn free_frame = 25 FreeFrame { frame: usize };
     /// Says that `frame` was written, as [`crate::Machine::write`] does.
     pub(crate) fn wrote = 26 Wrote { frame: usize };
-    /// Gives a frame back whose content software takes for unchanged since it was read from somewhere else: it is not written
-    /// there before.
+    /// Frees a frame without writing it back: software takes its content to be unchanged since it was read from
+    /// elsewhere.
     pub fn discard = 27 Discard { frame: usize };
     /// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::Tables::kernel_table`]).
     pub fn free_table = 28 FreeTable { table: u64 };
     /// Gives the root of `space` back.
     pub fn free_root = 29 FreeRoot { space: usize };
-    /// Declares a translation value dead, its frame alive: after write protection, say.
+    /// Declares a translation value dead while its frame stays alive: after write protection, say.
     pub fn revoke = 30 Revoke { value: u64 };
-    /// Declares that nobody may use `page` of `space` any more: its munmap has returned.
+    /// Declares that no CPU may use `page` of `space` any more: its munmap has returned.
     pub fn unreachable = 31 Unreachable { space: usize, page: usize };
     /// Takes [`unreachable()`] back. Only on a machine built with [`crate::Builder::remaps`].
     pub fn mapped = 32 Mapped { space: usize, page: usize };
@@ -200,8 +204,8 @@ pub fn flush_kernel_page(page: usize) {
     flush_kernel(page, WalkCache::Keep);
 }
 
-/// Drops guest page `guest` (1 and up) of the second stage on this CPU; what that does to combined entries is a fact of the machine
-/// ([`crate::Builder::second_stage`]).
+/// Drops guest page `guest` (1 and up) of the second stage on this CPU; what that does to combined entries is a fact of
+/// the machine ([`crate::Builder::second_stage`]).
 #[track_caller]
 pub fn flush_guest_page(guest: usize) {
     flush_guest(guest.wrapping_sub(1), false);
@@ -213,15 +217,15 @@ pub fn broadcast_guest_page(guest: usize) {
     flush_guest(guest.wrapping_sub(1), true);
 }
 
-/// Synchronises this CPU's context: from here on it runs code as it is in memory now or later. It orders no page walk and drops no
-/// translation.
+/// Synchronises this CPU's context: from here on it runs code as it is in memory now or later. This orders no page walk
+/// and drops no translation.
 #[track_caller]
 pub fn synchronise_context() {
     synchronise(false);
 }
 
-/// The same of all CPUs that are on line, at once: firmware's remote `fence.i`, or an invalidation of instruction caches that is
-/// broadcast where it is followed by exceptions that synchronise.
+/// The same of all CPUs that are on line, at once: firmware's remote `fence.i`, or an invalidation of instruction
+/// caches that is broadcast where it is followed by exceptions that synchronise.
 #[track_caller]
 pub fn synchronise_everywhere() {
     synchronise(true);
@@ -392,11 +396,11 @@ impl Op {
 
     /// What the explorer's orderings and reductions may assume.
     ///
-    /// What gives something away only ever adds to persistent ghosts, and the oracle is monotone in them: if giving away now
-    /// breaks a rule, "now" is an execution; if giving away later does, so does the state that the early one leads to, for
-    /// it holds the same ghosts. So its early execution loses nothing and invents nothing. Entering user mode is the same
-    /// with regard to other CPUs, but a handler on this CPU may flush or leave user mode first. Everything that takes
-    /// translations or rights away can mend a state and stays in its place.
+    /// An operation that frees something only ever adds to persistent ghosts, and the oracle is monotone in them. If
+    /// freeing now breaks a rule, "now" is an execution; if freeing later does, so does the state that the early one
+    /// leads to, for it holds the same ghosts. So running it early loses no finding and invents none. Entering user
+    /// mode is the same with regard to other CPUs, but a handler on this CPU may flush or leave user mode first.
+    /// An operation that takes translations or rights away can make a bad state good, so it stays in its place.
     pub(crate) fn facts(self, remaps: bool, order: HardwareOrder) -> Facts {
         let (drains_tso, drains_pso, commutes) = match self {
             Op::Install { .. }

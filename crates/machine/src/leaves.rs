@@ -1,9 +1,9 @@
-//! Leaves of several sizes. A large leaf maps all pages of its table at once: a root entry that maps by itself, or a group of
-//! entries that hardware may take for one.
+//! Leaves of several sizes. A large leaf maps all pages of its table at once: a root entry that maps by itself, or a
+//! group of entries that hardware may take for one.
 //!
 //! It is a value like any other, of a translation that says so. A walker that meets the value in a slot of a table may
-//! hold it for each page of that table. What a flush of one address drops of it depends on the TLB: an entry that covers the
-//! leaf goes as a whole, and where a TLB holds the leaf in pieces, the piece of that address goes alone.
+//! hold it for each page of that table. What a flush of one address drops of it depends on the TLB: an entry that
+//! covers the leaf goes as a whole, and where a TLB holds the leaf in pieces, the piece of that address goes alone.
 
 use crate::config::Builder;
 use crate::hw::{WalkCache, Which};
@@ -13,16 +13,16 @@ use crate::state::Local;
 use std::ops::Range;
 
 impl Builder {
-    /// Adds a [translation](Self::translation) of a large leaf, which allows writes; it maps all pages of the table that has
-    /// it.
+    /// Adds a [translation](Self::translation) of a large leaf, which allows writes; it maps all pages of the table
+    /// that has it.
     pub fn large(self, frame: usize, space: Option<usize>) -> Self {
         let mut with_value = self.translation(frame, space, true);
         with_value.large |= 1 << with_value.translations.len();
         with_value
     }
 
-    /// Has TLBs hold large leaves page by page, and drop of them no more than the page that a flush names. Emulators do, and
-    /// IOMMUs may: who flushes then has to name every page.
+    /// Has TLBs hold large leaves page by page, and drop of them no more than the page that a flush names. Emulators
+    /// do, and IOMMUs may: who flushes then has to name every page.
     pub fn splintered_leaves(mut self) -> Self {
         self.splinters = true;
         self
@@ -58,7 +58,7 @@ impl Machine {
         }
     }
 
-    /// The slots of a table of which one may map `page` as `value`.
+    /// The slots of a table, one of which may map `page` as `value`.
     pub(crate) fn slots_for(&self, page: usize, value: usize) -> Range<usize> {
         let slot = page % SLOTS;
         if self.config.large >> value & 1 != 0 { 0..SLOTS } else { slot..slot + 1 }

@@ -1,22 +1,23 @@
 //! What hardware may do with page tables and TLBs, and an oracle that watches it.
 //!
-//! A [`Machine`] is the [`shootdown_explore::Device`] of a scenario. Page tables are ordinary words in [`Tables`]; TLB and
-//! root instructions are the functions of [`hw`]. After every step the machine adds to each CPU's TLB all that hardware
-//! could have read by then, so the TLB is the *set* of translations that the CPU may hold, and only a flush takes something
-//! out. The oracle then asks whether a CPU can use what was already given away.
+//! A [`Machine`] is the [`shootdown_explore::Device`] of a scenario. Page tables are ordinary words in [`Tables`]; TLB
+//! and root instructions are the functions of [`hw`]. After every step the machine adds to each CPU's TLB all that
+//! hardware could have read by then, so the TLB is the *set* of translations that the CPU may hold, and only a flush
+//! takes something out. The oracle then checks whether a CPU can use what was already freed.
 //!
-//! A model of a kernel's protocol is a [`Program`] in two variants, a [`Sketch`]; [`kit`] has what kernels have in common, and
-//! [`main_with`] is the command that checks and explains it. Such a package depends on this crate alone: it is the whole of what an
-//! author builds. `shootdown new-case NAME` writes one, and the book's chapter on modelling walks through it.
+//! A model of a kernel's protocol is a [`Program`] in two variants, a [`Sketch`]; [`kit`] has what kernels have in
+//! common, and [`main_with`] is the command that checks and explains it. Such a package depends on this crate alone, so
+//! an author builds nothing else. `shootdown new-case NAME` writes one, and the book's chapter on modelling walks
+//! through it.
 //!
 //! # One package
-//! The package is `shootdown-model`: 15 packages with an author's own, where the command with the bugs takes 55. What authors need is
-//! in it, instead of a package between the machine and the cases: that would hold the kit, [`objections`] and the drawing, which
-//! the cases and the command use as well, so that it would stand between every two of today's packages and save nobody a build.
-//! Features keep what costs packages apart: `draw` has the terminal's, `command` a parser of arguments without dependencies. Both
-//! are off in the project but for `draw` in the command, and the project calls the package by its centre, `shootdown_machine`. Its
-//! page (`explain --html`) is a table without a script; that of the bugs, which can be stepped through, takes more packages than
-//! an author's 20 leave room for.
+//! The package is `shootdown-model`. An author's package builds 15 packages in all; the command with the bugs
+//! builds 55. The kit, [`objections`] and the drawing are in this package and not in one of their own, since the
+//! cases and the command use them too: a package between would save no build. Two features keep dependencies apart:
+//! `draw` has those of the terminal, `command` has a parser of arguments without dependencies. In this project only
+//! the command turns on `draw`; the project refers to the package as `shootdown_machine`. The page of an author's
+//! case (`explain --html`) is a table without a script. The page of a bug, which a reader can step through, takes
+//! more packages than an author's limit of 20 leaves room for.
 
 // Files that are an `impl` of the machine alone: absent, dissect, domain, oracle, show, software, uses.
 mod absent;

@@ -29,7 +29,8 @@ pub struct Acknowledged<'a> {
     pub caught: &'a [&'a Word],
 }
 
-/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the oracle. A clone is the same machine.
+/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the oracle. A clone is the same
+/// machine.
 #[derive(Clone, Debug)]
 pub struct Machine(Arc<Hardware>);
 
@@ -41,7 +42,7 @@ impl Deref for Machine {
     }
 }
 
-/// What a [`Machine`] is made of.
+/// The parts of a [`Machine`].
 #[derive(Debug)]
 pub struct Hardware {
     /// Page tables in memory.
@@ -137,7 +138,7 @@ impl Machine {
         }))
     }
 
-    /// Returns the first CPU that starts otherwise than in `other`: with another root, tag, mode or TLB.
+    /// Returns the first CPU that starts differently in `other`: with another root, tag, mode or TLB.
     pub fn starts_otherwise(&self, other: &Machine) -> Option<usize> {
         let mut both = self.config.locals.iter().zip(&other.config.locals);
         both.position(|(one, two)| one != two)
@@ -154,7 +155,7 @@ impl Machine {
         self.config.checked
     }
 
-    /// Returns what code that was seen at its work gives away, each in words: `free frame 1`.
+    /// Returns what the surveyed code frees, each in words: `free frame 1`.
     pub fn given_away(&self, survey: &Survey) -> BTreeSet<String> {
         let gives = |op: &Op| op.is_mark() && !matches!(op, Op::Mapped { .. });
         self.operations(survey).filter(gives).map(|op| self.words(op)).collect()
@@ -165,8 +166,8 @@ impl Machine {
         Op::decode(op).is_some_and(Op::is_flush)
     }
 
-    /// Returns whether operation `op` is a barrier between accesses and hardware, or has CPUs fetch their code anew, and nothing
-    /// else.
+    /// Returns whether operation `op` is a barrier between accesses and hardware, or has CPUs fetch their code anew,
+    /// and nothing else.
     pub fn is_barrier(op: u64) -> bool {
         matches!(Op::decode(op), Some(Op::Dsb | Op::SyncContext { .. }))
     }
@@ -178,16 +179,16 @@ impl Machine {
         })
     }
 
-    /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be checked: a
-    /// CPU that has a space's root loaded without its bit in memory breaks it. To be called from
-    /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of other
-    /// objects before.
+    /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be
+    /// checked: a CPU that has a space's root loaded without its bit in memory breaks it. To be called from
+    /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of
+    /// other objects before.
     pub fn register(&self, registry: &mut Registry, masks: &[MaskWord<'_>]) {
         self.register_acknowledged(registry, masks, None);
     }
 
-    /// The same, with the words that say how far CPUs have flushed kernel memory: a CPU that comes on line is then judged by
-    /// what it acknowledges before it has flushed (SD-6).
+    /// The same, with the words that say how far CPUs have flushed kernel memory: a CPU that comes on line is then
+    /// judged by what it acknowledges before it has flushed (SD-6).
     pub fn register_acknowledged(
         &self,
         registry: &mut Registry,

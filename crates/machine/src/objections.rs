@@ -9,7 +9,8 @@ use shootdown_explore::{
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Returns whether `words`, of a verdict, say what `stated` does, whatever the places in the code (` at FILE:LINE:COLUMN`).
+/// Returns whether `words`, of a verdict, say what `stated` does, whatever the places in the code (` at
+/// FILE:LINE:COLUMN`).
 pub fn ends_as(words: &str, stated: &str) -> bool {
     without_places(words) == without_places(stated)
 }
@@ -27,7 +28,8 @@ pub fn names(survey: &Survey) -> Vec<String> {
     survey.unnamed.iter().map(stray).chain(survey.alike.iter().map(alike)).collect()
 }
 
-/// Returns the files in which steps are and that `code`, a model's source, does not show: a drawing has no line for these.
+/// Returns the files in which steps are and that `code`, a model's source, does not show: a drawing has no line for
+/// these.
 pub fn unshown(survey: &Survey, code: &[(&str, &str)]) -> Vec<String> {
     let files: BTreeSet<&str> = survey.sites.iter().map(|site| file_name(site.place)).collect();
     let shown = |file: &&str| is_shared(file) || code.iter().any(|(name, _)| name == file);
@@ -39,8 +41,8 @@ pub fn unshown(survey: &Survey, code: &[(&str, &str)]) -> Vec<String> {
         .collect()
 }
 
-/// Returns what `broken` gives away under `memory` and `fixed`, of which `report` is, never does. A fix that does nothing breaks
-/// no rule, and is known by this.
+/// Returns what `broken` gives away under `memory` and `fixed`, of which `report` is, never does. A fix that does
+/// nothing breaks no rule, and is known by this.
 pub fn never_given_away(broken: &Model, fixed: &Model, report: &Report, memory: Memory) -> Vec<String> {
     let options = Options { memory, survey: true, shortest: false, ..Options::default() };
     let before = broken.device().given_away(&run(broken, &options).survey);
@@ -75,8 +77,8 @@ pub fn machines(broken: &Model, fixed: &Model) -> Option<String> {
     ))
 }
 
-/// A mended protocol with one step less, or one ordering. One that holds all the same has a step that it does not need, or a model
-/// that does not show what the step is for.
+/// A mended protocol with one step less, or one ordering. One that holds all the same has a step that it does not need,
+/// or a model that does not show what the step is for.
 #[derive(Clone, Debug)]
 pub struct Mutant {
     /// What it lacks, and the file where: `unmap.rs: flush page 0`.
@@ -87,7 +89,7 @@ pub struct Mutant {
     pub ordering: bool,
     /// How it goes wrong; `None` if it holds all the same.
     pub noticed: Option<String>,
-    /// Why the protocol has the step though it holds without, where somebody says so.
+    /// Why the protocol has the step though it holds without it, if the author says so.
     pub argued: Option<&'static str>,
 }
 
@@ -103,10 +105,10 @@ const OF_KIT: [(&str, &str); 2] = [
     ),
 ];
 
-/// Takes each step and each ordering of the fix out of `fixed`, and runs what is left under `weakest`, the weakest memory model under
-/// which the protocol is right, and where stores pass each other. What belongs to a fix are the steps that `broken` never makes:
-/// what both have in common is the kernel around it. `argued` says of mutants, by name, why they hold. Empty if `fixed` does not
-/// hold itself.
+/// Takes each step and each ordering of the fix out of `fixed`, and runs what is left under `weakest`, the weakest
+/// memory model under which the protocol is right, and where stores pass each other. What belongs to a fix are the
+/// steps that `broken` never makes: what both have in common is the kernel around it. `argued` says of mutants, by
+/// name, why they hold. Empty if `fixed` does not hold itself.
 pub fn mutants(
     broken: &Model,
     fixed: &Model,
@@ -158,8 +160,8 @@ fn mutations(fixed: &Model, sites: impl Iterator<Item = Site>, weakest: Memory) 
     mutations
 }
 
-/// Returns the lines of a model's file that could make a step and that none of its protocols reaches: `FILE:LINE`. `seen` is of one
-/// that holds; `others` run as long as there are lines that nobody has reached.
+/// Returns the lines of a model's file that could make a step and that none of its protocols reaches: `FILE:LINE`.
+/// `seen` is of one that holds; `others` run as long as there are lines that nobody has reached.
 pub fn unreached(
     seen: &Survey,
     others: impl Iterator<Item = Model>,
@@ -183,7 +185,8 @@ pub fn unreached(
     left.iter().map(|line| format!("{name}:{line}")).collect()
 }
 
-/// Whether a line of code could make a step: no text, and nothing that a function stores in its own `machine` before anything runs.
+/// Whether a line of code could make a step: no text, and nothing that a function stores in its own `machine` before
+/// anything runs.
 fn may_step(line: &str) -> bool {
     const STEPS: [&str; 9] =
         ["hw::", ".load(", ".store(", ".swap(", ".fetch_", "compare_exchange(", "fence(", "raise(", "irq_"];
@@ -201,8 +204,8 @@ fn options() -> Options<'static> {
     Options { workers: 1, shortest: false, ..Options::default() }
 }
 
-/// What can be left out at `site`, and what that is called. Of orderings, what `memory` can tell: under weak memory all, else those
-/// of stores.
+/// What can be left out at `site`, and what that is called. Of orderings, what `memory` can tell: under weak memory
+/// all, else those of stores.
 fn droppable(model: &Model, site: &Site, memory: Memory) -> Option<(Drops, String)> {
     let weak = memory == Memory::Weak;
     Some(match site.did {

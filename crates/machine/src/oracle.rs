@@ -1,5 +1,6 @@
-//! The rules by which a state is wrong. Every rule is a predicate over what was given away (never taken back, except on machines
-//! that remap) and what CPUs may hold, so a state that breaks one is found whenever it is reached, not only at a flush.
+//! The rules by which a state is wrong. Every rule is a predicate over what was given away (never taken back, except on
+//! machines that remap) and what CPUs may hold, so a state that breaks one is found whenever it is reached, not only at
+//! a flush.
 
 use crate::absent::ABSENT;
 use crate::hw::Op;
@@ -148,8 +149,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Judges what a CPU may use of kernel memory. One that is off line uses nothing that can be unmapped, and one that comes on
-    /// line nothing before it says that it has flushed.
+    /// Judges what a CPU may use of kernel memory. One that is off line uses nothing that can be unmapped, and one that
+    /// comes on line nothing before it says that it has flushed.
     fn kernel(&self, view: &View<'_, Self>, cpu: usize, local: &Local) -> Result<(), Violation> {
         let shared = &*view.shared;
         if !local.is(ONLINE) || local.is(ARRIVING) && !self.acknowledges_latest(view, cpu) {

@@ -1,6 +1,6 @@
-//! The right to use the kernel's translations. A CPU that runs user code uses none of them, so a kernel may leave their flush to
-//! the next entry ([`crate::hw::privilege`]). Two things bound that: pages that an entry uses before it can flush, and walkers,
-//! which read page tables whatever the privilege.
+//! The right to use the kernel's translations. A CPU that runs user code uses none of them, so a kernel may leave their
+//! flush to the next entry ([`crate::hw::privilege`]). Two things bound that: pages that an entry uses before it can
+//! flush, and walkers, which read page tables whatever the privilege.
 //!
 //! A machine without this axis takes every CPU that is on line for one in the kernel.
 
@@ -21,8 +21,8 @@ impl Builder {
         self.privilege()
     }
 
-    /// Says that every entry to the kernel uses kernel page `page` before anything can be flushed: its code, its stack. A CPU in
-    /// user code may be there at any moment. All roots map it, also those without the kernel's table.
+    /// Says that every entry to the kernel uses kernel page `page` before anything can be flushed: its code, its stack.
+    /// A CPU in user code may be there at any moment. All roots map it, also those without the kernel's table.
     pub fn entry_page(mut self, page: usize) -> Self {
         self.entry_pages |= 1 << page;
         self

@@ -1,6 +1,6 @@
-//! Roots in plural. A space may have several: a user root and a kernel root where page tables are isolated, a replica for each
-//! node of memory. And roots may each have an entry of their own for the kernel's table, which whoever changes it must
-//! find in all of them.
+//! Several roots. A space may have more than one: a user root and a kernel root where page tables are isolated, or a
+//! replica for each NUMA node. Each root may also have its own entry for the kernel's table; code that changes this
+//! entry must find it in all of them.
 
 use crate::config::Builder;
 use crate::machine::Machine;
@@ -10,8 +10,8 @@ use crate::tables::space_name;
 use shootdown_explore::{Broken, View};
 
 impl Builder {
-    /// Makes the root of `other` another one of `space`: what belongs to the space, its CPU mask and the end of its mappings are
-    /// meant under both. `other` has no pages of its own; its entries may name the space's tables.
+    /// Makes the root of `other` another one of `space`: what belongs to the space, its CPU mask and the end of its
+    /// mappings are meant under both. `other` has no pages of its own; its entries may name the space's tables.
     pub fn same_space(mut self, other: usize, space: usize) -> Self {
         self.owners[other] = space as u8;
         self
@@ -23,8 +23,9 @@ impl Builder {
         self
     }
 
-    /// Gives each root an entry of its own for the [kernel's table](Self::kernel_table), and one to the root that CPUs have loaded
-    /// which have none of a space ([`crate::Tables::kernel_link_of`]). All are linked at the start, but those of `without`.
+    /// Gives each root an entry of its own for the [kernel's table](Self::kernel_table), and one to the root that CPUs
+    /// have loaded which have none of a space ([`crate::Tables::kernel_link_of`]). All are linked at the start, but
+    /// those of `without`.
     pub fn kernel_entry_per_root(mut self, without: &[usize]) -> Self {
         self.kernel_entries = Some(without.iter().fold(0, |set, root| set | 1 << root));
         self.kernel_table()

@@ -1,10 +1,11 @@
-//! Two stages of translation, as guests have: a guest's tables lead to guest pages, and the hypervisor's table of the second
-//! stage leads from those to frames.
+//! Two stages of translation, as guests have: a guest's tables lead to guest pages, and the hypervisor's table of the
+//! second stage leads from those to frames.
 //!
-//! A TLB may hold the result of both (a combined entry), that of the second stage, and on some hardware that of the first. A flush
-//! of one guest page ([`crate::hw::flush_guest_page`]) finds entries of the second stage; combined ones do not say which guest page
-//! they went through. Arm leaves those to a flush of the VM's tag; RISC-V has the one fence drop them all. Neither drops
-//! entries of the first stage, which are the guest's: only a flush of the tag or of the guest's page does.
+//! A TLB may hold the result of both (a combined entry), that of the second stage, and on some hardware that of the
+//! first. A flush of one guest page ([`crate::hw::flush_guest_page`]) finds entries of the second stage; combined ones
+//! do not say which guest page they went through. Arm leaves those to a flush of the VM's tag; RISC-V has the one fence
+//! drop them all. Neither drops entries of the first stage, which are the guest's: only a flush of the tag or of the
+//! guest's page does.
 //!
 //! There is one VM, and its guest has no tags of its own.
 
@@ -16,8 +17,8 @@ use crate::state::Local;
 use shootdown_explore::View;
 
 impl Builder {
-    /// Has leaves of all spaces hold guest pages (1 and up) instead of translations. `maps` has the translation of each in the
-    /// second stage at the start (up to 2). The guest runs under `tag`, the VM's number.
+    /// Has leaves of all spaces hold guest pages (1 and up) instead of translations. `maps` has the translation of each
+    /// in the second stage at the start (up to 2). The guest runs under `tag`, the VM's number.
     pub fn second_stage(mut self, tag: u8, combined: Combined, maps: &[u64]) -> Self {
         assert!((1..=MAX_GUEST_PAGES).contains(&maps.len()), "1 to {MAX_GUEST_PAGES} guest pages");
         self.second_stage =
@@ -39,7 +40,8 @@ impl Builder {
 }
 
 impl Machine {
-    /// Combines what the walker of `cpu` read in a leaf for `page`, guest pages, with the second stage; answers translations.
+    /// Combines what the walker of `cpu` read in a leaf for `page`, guest pages, with the second stage; answers
+    /// translations.
     pub(crate) fn combine(
         &self,
         view: &View<'_, Self>,

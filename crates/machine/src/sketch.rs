@@ -15,8 +15,8 @@ pub struct Sketch {
     pub about: &'static str,
     /// Memory model of the machine.
     pub memory: Memory,
-    /// How the broken protocol ends, in the oracle's words; places in the code may be left out. Where it is empty, any of the
-    /// rules SD-n may be broken.
+    /// How the broken protocol ends, in the oracle's words; places in the code may be left out. Where it is empty, any
+    /// of the rules SD-n may be broken.
     pub ends: &'static str,
     /// The model's source: file name and text, the model's own file first.
     pub code: &'static [(&'static str, &'static str)],
@@ -40,8 +40,8 @@ pub struct Checked {
 }
 
 impl Sketch {
-    /// A sketch of what `build` makes, for a machine whose stores pass each other ([`Memory::Pso`]): what holds there holds on
-    /// stronger machines. `code` is the file that it stands in: `&[("munmap.rs", include_str!("munmap.rs"))]`.
+    /// A sketch of what `build` makes, for a machine whose stores pass each other ([`Memory::Pso`]): what holds there
+    /// holds on stronger machines. `code` is the file that it stands in: `&[("munmap.rs", include_str!("munmap.rs"))]`.
     pub const fn new(
         name: &'static str,
         code: &'static [(&'static str, &'static str)],
@@ -84,7 +84,8 @@ impl Sketch {
         format!("{}/{}", self.name, variant.name())
     }
 
-    /// Visits every execution of one variant, under the memory model of `options`, and says what speaks against what came out.
+    /// Visits every execution of one variant, under the memory model of `options`, and says what speaks against what
+    /// came out.
     pub fn check(&self, variant: Variant, options: &Options<'_>) -> Checked {
         let options = Options { survey: true, ..options.clone() };
         let (cpus, report) = match self.model(variant) {
@@ -97,8 +98,8 @@ impl Sketch {
         checked
     }
 
-    /// Takes each step of the fix out of the mended protocol, under the weakest memory model under which that holds; see
-    /// [`objections::mutants`].
+    /// Takes each step of the fix out of the mended protocol, under the weakest memory model under which that holds;
+    /// see [`objections::mutants`].
     pub fn mutants(&self) -> Vec<Mutant> {
         let [Ok(broken), Ok(fixed)] = [Variant::Broken, Variant::Fixed].map(|variant| self.model(variant))
         else {
@@ -110,8 +111,8 @@ impl Sketch {
         found.unwrap_or_default()
     }
 
-    /// Returns the lines of the sketch's own file that could make a step and that neither protocol reaches; `fixed` is of the mended
-    /// one, which holds.
+    /// Returns the lines of the sketch's own file that could make a step and that neither protocol reaches; `fixed` is
+    /// of the mended one, which holds.
     pub fn unreached(&self, fixed: &Report) -> Vec<String> {
         let Some(file) = self.code.first() else { return Vec::new() };
         let broken = || self.model(Variant::Broken).ok();

@@ -1,7 +1,7 @@
 use std::panic::Location;
 
-/// The source that models run and that is not their own: the kit, the IOMMU's queue, and writes that fault. Pages show it; file
-/// name, as [`file_name`] has it, and text.
+/// The source that models run and that is not their own: the kit, the IOMMU's queue, and writes that fault. Pages show
+/// it; file name, as [`file_name`] has it, and text.
 pub const SOURCES: [(&str, &str); 6] = [
     ("model/kit/cross_call.rs", include_str!("kit/cross_call.rs")),
     ("model/device.rs", include_str!("device.rs")),
@@ -11,8 +11,8 @@ pub const SOURCES: [(&str, &str); 6] = [
     ("model/kit/mm.rs", include_str!("kit/mm.rs")),
 ];
 
-/// Returns what pages and lists call the file of `place`: its name without folders, or `model/` and its path if it is one of
-/// [`SOURCES`]. So an author's own `lock.rs` is never taken for the kit's.
+/// Returns what pages and lists call the file of `place`: its name without folders, or `model/` and its path if it is
+/// one of [`SOURCES`]. So an author's own `lock.rs` is never taken for the kit's.
 pub fn file_name(place: &Location<'static>) -> &'static str {
     let file = place.file();
     let ours = file!().strip_suffix("sources.rs").and_then(|folder| file.strip_prefix(folder));

@@ -7,8 +7,8 @@ use shootdown_explore::sync::Word;
 /// A root entry holds the number of a leaf table (1 and up) or 0; a leaf holds a translation value (1 to 15) or 0.
 /// Page `p` is slot `p % 2` of the table that root entry `p / 2` names.
 ///
-/// Kernel pages are reached from every root. They are there by themselves, or in a table of the kernel's that one more word
-/// links ([`crate::Builder::kernel_table`]); its number is the one after those of the spaces' tables.
+/// Kernel pages are reached from every root. They are there by themselves, or in a table of the kernel's that one more
+/// word links ([`crate::Builder::kernel_table`]); its number is the one after those of the spaces' tables.
 #[derive(Debug)]
 pub struct Tables {
     pub(crate) per_space: usize,
@@ -86,8 +86,8 @@ impl Tables {
         self.leaves.len() as u64 + u64::from(!self.kernel_links.is_empty())
     }
 
-    /// Names all words and has hardware read them; returns the index of the first. Order: roots, leaves, kernel, the links of
-    /// the kernel's table, the second stage, code.
+    /// Names all words and has hardware read them; returns the index of the first. Order: roots, leaves, kernel, the
+    /// links of the kernel's table, the second stage, code.
     pub(crate) fn register(&self, registry: &mut Registry) -> usize {
         let mut first = None;
         let mut watch = |registry: &mut Registry, word: &Word| {

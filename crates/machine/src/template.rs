@@ -1,4 +1,4 @@
-//! A first sketch, to be replaced by somebody's own.
+//! A first sketch, for an author to replace.
 
 use crate::sketch::name_problem;
 use std::fmt;

@@ -48,8 +48,8 @@ impl Machine {
         u64::from(kernel | local.held()) | table | tables | pages
     }
 
-    /// What an operation gives away. Versions of code are not among it: they are fetched, and on every machine the fetch of an
-    /// instruction comes before what instructions behind it do, without a barrier; see [`crate::code`].
+    /// What an operation gives away. Versions of code are not among it: they are fetched, and on every machine the
+    /// fetch of an instruction comes before what instructions behind it do, without a barrier; see [`crate::code`].
     pub(crate) fn gives(&self, op: Op) -> u64 {
         match op {
             Op::FreeFrame { frame } | Op::Discard { frame } => self.leading_to[frame].into(),

@@ -1,8 +1,8 @@
-//! Ends the process when the code of a case does not come back from a step: nothing else can stop a loop without steps. Also when a
-//! thread that a model started panics, of which its result would say nothing.
+//! Ends the process when the code of a case does not come back from a step: nothing else can stop a loop without steps.
+//! Also when a thread that a model started panics, of which its result would say nothing.
 //!
-//! The exit code is 1, that of a case that does not come out as expected: the results before it are printed by then, and there
-//! is nothing wrong with what was asked for. After Ctrl-C it is what the caller says.
+//! The exit code is 1, that of a case that does not come out as expected: the results before it are printed by then,
+//! and there is nothing wrong with what was asked for. After Ctrl-C it is what the caller says.
 
 use shootdown_explore::{Hung, Named, WORKER, Watchdog, exit, named, what_runs};
 use std::fmt;
@@ -36,8 +36,8 @@ pub fn begin(case: &str) -> Named {
     named(case)
 }
 
-/// Ends the process from now on when a thread panics while a case runs that is neither the caller's nor the explorer's. To be called
-/// by a `main`: the threads of a test harness are others, too.
+/// Ends the process from now on when a thread panics while a case runs that is neither the caller's nor the explorer's.
+/// To be called by a `main`: the threads of a test harness are others, too.
 pub fn tell_of_threads() {
     let (main, before) = (thread::current().id(), panic::take_hook());
     panic::set_hook(Box::new(move |info| {

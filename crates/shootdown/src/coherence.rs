@@ -1,8 +1,8 @@
 //! The engine for embedders that load roots themselves: a kernel whose trampoline writes the root register, an owner of
 //! spaces with references of its own, a guest that flushes by hypercalls, a machine without a root register.
 //!
-//! A [`Coherent`] engine knows which CPUs may hold translations of a space, tells them what to flush, and knows when all have.
-//! It loads no root, counts no references and frees nothing but what a gather holds.
+//! A [`Coherent`] engine knows which CPUs may hold translations of a space, tells them what to flush, and knows when
+//! all have. It loads no root, counts no references and frees nothing but what a gather holds.
 //!
 //! | you | implement | get |
 //! |---|---|---|
@@ -14,9 +14,10 @@
 //! | want loads, references and teardown too | [`Platform`] | [`switch_to`](Shootdown::switch_to), [`refs`](crate::refs) |
 //!
 //! All of them get [`flush`](Shootdown::flush), [`gather`](Shootdown::gather), [`kernel`](Shootdown::kernel) memory,
-//! [batches](crate::flush::Batch) over many spaces, [tickets](crate::flush::Ticket), [retired queues](crate::flush::Retired),
-//! [`trim`](Shootdown::trim), hotplug, and [requests for contexts](crate::flush::FlushRequest::contexts) where code is changed (on
-//! hypercalls where [those do it](FlushRemote::SYNCS_CONTEXTS)).
+//! [batches](crate::flush::Batch) over many spaces, [tickets](crate::flush::Ticket), [retired
+//! queues](crate::flush::Retired), [`trim`](Shootdown::trim), hotplug, and [requests for
+//! contexts](crate::flush::FlushRequest::contexts) where code is changed (on hypercalls where [those do
+//! it](FlushRemote::SYNCS_CONTEXTS)).
 //!
 //! # Examples
 #![doc = concat!("```\n", include_str!("../examples/coherence.rs"), "```")]
@@ -46,11 +47,11 @@ pub type Space<C, M = CpuMask<1>, T = Untagged, X = Ipis> = AddressSpace<Rootles
 /// # Safety
 /// Implementers promise:
 /// 1. [`cpu`](Self::cpu) names the CPU that runs the caller, and two CPUs never share a number;
-/// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs; none
-///    is another machine's;
+/// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different
+///    CPUs; none is another machine's;
 /// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
-///    [`irq_restore`](Self::irq_restore); [`preempt_disable`](Self::preempt_disable) keeps the thread on its CPU, and other
-///    threads off it, until [`preempt_enable`](Self::preempt_enable);
+///    [`irq_restore`](Self::irq_restore); [`preempt_disable`](Self::preempt_disable) keeps the thread on its CPU, and
+///    other threads off it, until [`preempt_enable`](Self::preempt_enable);
 /// 4. [`flush_local`](Self::flush_local) does what it says, and is complete on return;
 /// 5. while the engine is called, either no space's root is loaded on this CPU but the one that was entered, or
 ///    [`unload`](Self::unload) loads the kernel's own and is complete on return, as [`Platform::install`] says;
@@ -81,8 +82,8 @@ pub unsafe trait Coherence: Sync + Sized {
     /// mode a CPU is in.
     const USER_MODE: bool = false;
 
-    /// Loads the kernel's own root. Called with interrupts off, where a lazy CPU leaves its space or an [`Entry`] is dropped
-    /// unused. The default does nothing, which is right where kernel code never runs on a space's root.
+    /// Loads the kernel's own root. Called with interrupts off, where a lazy CPU leaves its space or an [`Entry`] is
+    /// dropped unused. The default does nothing, which is right where kernel code never runs on a space's root.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -93,37 +94,39 @@ pub unsafe trait Coherence: Sync + Sized {
     fn preempt_disable() {}
     /// Undoes [`preempt_disable`](Self::preempt_disable) on the same CPU.
     fn preempt_enable() {}
-    /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). Called in the
-    /// context of the flush.
+    /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). Called in
+    /// the context of the flush.
     fn publish_tables(&self) {}
     /// Whether something besides CPUs keeps translations (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`); see
     /// [`Platform::SECONDARY_TLBS`].
     const SECONDARY_TLBS: bool = false;
-    /// Has secondary TLBs drop what is asked (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`), as [`Platform::invalidate_secondary`] does, and answers the same. Must not wait. Called
-    /// in the context of the flush.
+    /// Has secondary TLBs drop what is asked (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`), as
+    /// [`Platform::invalidate_secondary`] does, and answers the same. Must not wait. Called in the context of the
+    /// flush.
     fn invalidate_secondary(&self, what: &SecondaryRequest) -> u64 {
         const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `invalidate_secondary`") };
         let _ = what;
         0
     }
-    /// Whether secondary TLBs have worked off their queue up to `position`; see [`Platform::secondary_is_done`]. Only reads. Called
-    /// in any context.
+    /// Whether secondary TLBs have worked off their queue up to `position`; see [`Platform::secondary_is_done`]. Only
+    /// reads. Called in any context.
     fn secondary_is_done(&self, position: u64) -> bool {
         const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `secondary_is_done`") };
         let _ = position;
         true
     }
-    /// Reports that secondary TLBs are late; see [`Platform::secondary_stalled`]. Must return. Called as [`relax`](Self::relax) is.
+    /// Reports that secondary TLBs are late; see [`Platform::secondary_stalled`]. Must return. Called as
+    /// [`relax`](Self::relax) is.
     fn secondary_stalled(&self, position: u64, polls: u64) {
         let _ = (position, polls);
     }
-    /// Called between polls of a wait, with the number of polls so far. Must not block. Called with preemption off, and with interrupts as
-    /// the waiter has them.
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called with preemption off, and
+    /// with interrupts as the waiter has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Reports a stall (Linux: csd lock debugging, `csd_lock_wait`): `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return. Called as [`relax`](Self::relax)
-    /// is.
+    /// Reports a stall (Linux: csd lock debugging, `csd_lock_wait`): `cpu` has not answered for another
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return. Called as [`relax`](Self::relax) is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
@@ -133,8 +136,8 @@ pub unsafe trait Coherence: Sync + Sized {
 ///
 /// # Safety
 /// Implementers promise:
-/// 1. [`send_ipis`](Self::send_ipis) makes each of the CPUs call [`Shootdown::handle_ipi`] soon, with interrupts off; an IPI
-///    may be late or spurious, and is never lost for good (after a stall the engine sends another).
+/// 1. [`send_ipis`](Self::send_ipis) makes each of the CPUs call [`Shootdown::handle_ipi`] soon, with interrupts off;
+///    an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` sends no IPIs",
     note = "implement `SendIpis`, or have the engine flush by `Hypercalls`"
@@ -148,21 +151,21 @@ pub unsafe trait SendIpis: Coherence {
 ///
 /// # Safety
 /// Implementers promise:
-/// 1. when [`flush_remote`](Self::flush_remote) returns, none of the CPUs that [`RemoteRequest::for_each_set`] names uses what it
-///    was to flush; [`SYNCS_CONTEXTS`](Self::SYNCS_CONTEXTS) is `true` only if those CPUs, this one among them, have synchronised their
-///    contexts when it returns from a request for that.
+/// 1. when [`flush_remote`](Self::flush_remote) returns, none of the CPUs that [`RemoteRequest::for_each_set`] names
+///    uses what it was to flush; [`SYNCS_CONTEXTS`](Self::SYNCS_CONTEXTS) is `true` only if those CPUs, this one among
+///    them, have synchronised their contexts when it returns from a request for that.
 #[diagnostic::on_unimplemented(message = "`{Self}` makes no hypercalls", note = "implement `FlushRemote`")]
 pub unsafe trait FlushRemote: Coherence {
-    /// Whether [`flush_remote`](Self::flush_remote) synchronises contexts too ([`FlushRequest::syncs_contexts`]). The calls of Hyper-V do
-    /// not; the SBI has one for `fence.i`. Without, the engine refuses [`FlushRequest::contexts`] by a panic (SD-21): a guest that
-    /// changes code sends IPIs of its own for that.
+    /// Whether [`flush_remote`](Self::flush_remote) synchronises contexts too ([`FlushRequest::syncs_contexts`]). The
+    /// calls of Hyper-V do not; the SBI has one for `fence.i`. If this is `false`, the engine refuses
+    /// [`FlushRequest::contexts`] by a panic (SD-21): a guest that changes code sends its own IPIs for that.
     const SYNCS_CONTEXTS: bool = false;
-    /// Flushes, and returns when it is done: a call that got halfway is repeated. Called with interrupts off, so that a page
-    /// for hypercalls may be one of this CPU's.
+    /// Flushes, and returns when it is done: it repeats a hypercall that ended halfway. Called with interrupts off, so
+    /// it may use a hypercall page of this CPU's own.
     fn flush_remote(&self, what: &RemoteRequest<'_>);
 }
 
-/// What [`FlushRemote`] is to flush.
+/// What [`FlushRemote`] must flush.
 pub struct RemoteRequest<'a> {
     /// The space; nothing for kernel memory.
     pub space: Option<SpaceId>,
@@ -173,7 +176,7 @@ pub struct RemoteRequest<'a> {
     each: &'a ForEachSet<'a>,
 }
 
-/// What [`Coherence::invalidate_secondary`] is to have dropped.
+/// What [`Coherence::invalidate_secondary`] must have secondary TLBs drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecondaryRequest {
     /// The space; nothing for kernel memory.
@@ -198,14 +201,15 @@ impl SecondaryRequest {
 type ForEachSet<'a> = dyn Fn(&mut dyn FnMut(CpuSet)) + 'a;
 
 impl RemoteRequest<'_> {
-    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time, this one among them where it holds translations:
-    /// members of the space, or for kernel memory all CPUs on line. None is empty; where there is none, nobody holds any.
+    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time, this one among them where it holds
+    /// translations: members of the space, or for kernel memory all CPUs on line. No set is empty. If `visit` is never
+    /// called, no CPU holds a translation.
     pub fn for_each_set(&self, mut visit: impl FnMut(CpuSet)) {
         (self.each)(&mut visit);
     }
 }
 
-/// How CPUs are told. The two below implement it, and nothing else does.
+/// How CPUs are told to flush. Only [`Ipis`] and [`Hypercalls`] implement it.
 pub trait Transport<C: Coherence>: sealed::Sealed + Sync {
     #[doc(hidden)]
     const INTERRUPTS: bool;
@@ -223,7 +227,7 @@ pub struct Ipis;
 
 /// A hypervisor or firmware flushes, and no IPI is sent. No CPU can be lazy then:
 /// [`enter_lazy`](Shootdown::enter_lazy) does not build. Contexts are synchronised where the machine says so
-/// ([`FlushRemote::SYNCS_CONTEXTS`]); elsewhere a request for that is refused.
+/// ([`FlushRemote::SYNCS_CONTEXTS`]); otherwise the engine refuses a request for that.
 #[derive(Clone, Copy, Debug)]
 pub struct Hypercalls;
 
@@ -249,7 +253,7 @@ impl<C: SendIpis> Transport<C> for Ipis {
 impl<C: FlushRemote> Transport<C> for Hypercalls {
     const INTERRUPTS: bool = false;
     const SYNCS_CONTEXTS: bool = C::SYNCS_CONTEXTS;
-    /// A CPU between two roots is the only one that anybody waits for, and gets there by itself.
+    /// A flush waits only for a CPU that is between two roots, and such a CPU finishes its switch by itself.
     #[inline]
     fn send_ipis(_: &C, _: CpuSet) {}
     fn flush_remote(platform: &C, what: &RemoteRequest<'_>) -> Remote {
@@ -260,7 +264,8 @@ impl<C: FlushRemote> Transport<C> for Hypercalls {
     }
 }
 
-/// The platform of an engine that loads no roots: `C` is the machine, `M` its masks, `T` its tags, `X` how CPUs are told.
+/// The platform of an engine that loads no roots: `C` is the machine, `M` its masks, `T` its tags, `X` how CPUs are
+/// told.
 pub struct Rootless<C, M = CpuMask<1>, T = Untagged, X = Ipis> {
     machine: C,
     tags: T,
@@ -298,7 +303,7 @@ where
     X::flush_remote(machine, &RemoteRequest { space, root, request: what.request, each: &each })
 }
 
-/// A pointer to a space that is counted, of which there is none here: so no references, and no loads by the engine.
+/// The pointer to a counted space. It has no values: such an engine has no references and loads no root.
 #[derive(Clone, Copy, Debug)]
 pub struct Uncounted(Infallible);
 

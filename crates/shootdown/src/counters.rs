@@ -33,7 +33,7 @@ counters! {
     coalesced: ipis_coalesced,
     /// Requests to targets that were waiting and polling: they needed no interrupt.
     polled: ipis_polled,
-    /// IPIs that this CPU handled. What it finds by polling is not among them.
+    /// IPIs that this CPU handled, not counting requests that it found by polling.
     handled: ipis_handled,
     /// Times that it flushed a whole tag or everything.
     full: full_flushes,
@@ -43,7 +43,7 @@ counters! {
     trim_requests: trim_requests,
     /// Times that it took itself out of a mask.
     trims: trims,
-    /// Times that it left a space on which it was lazy because somebody asked.
+    /// Times that it left a space on which it was lazy because another CPU asked.
     evictions: evictions,
     /// Times that another CPU, or a secondary TLB, did not answer within the platform's bound.
     stalls: stalls,

@@ -26,8 +26,8 @@ pub struct Shootdown<P: Platform> {
     pub(crate) identity: Identity,
     /// Identities that CPUs have taken, in blocks.
     ids_taken: Word,
-    /// No ticket of a space waits for a later generation. New spaces begin above it: what a CPU says of a space at the same
-    /// address then answers a ticket of one that is gone.
+    /// No ticket of a space waits for a later generation. New spaces begin above it. So if a space reuses the address
+    /// of one that is gone, an acknowledgement of the new one also satisfies a ticket of the old one.
     pub(crate) last_ticket: OwnLine,
     online: P::Mask,
     pub(crate) kernel: FlushHistory,
@@ -141,8 +141,8 @@ impl<P: Platform> Shootdown<P> {
         ))
     }
 
-    /// Takes an identity from this CPU's block, so that CPUs that make spaces share no line but once a block. Identities are
-    /// compared for being the same and nothing else (SD-12).
+    /// Takes an identity from this CPU's block, so that CPUs that make spaces share a line only once a block.
+    /// Identities are only ever compared for equality (SD-12).
     fn new_id(&self) -> SpaceId {
         let this_cpu = ThisCpu::enter(self, IrqReason::Create);
         let last = &this_cpu.local.own.last_id;
@@ -250,8 +250,8 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Brings the calling CPU on line (Linux: `initialize_tlbstate_and_flush`): from now on it takes part in
-    /// kernel-memory flushes and may load spaces. Its TLB may hold anything before (SD-13). On a CPU that is on line
-    /// already it flushes everything, and what is loaded stays.
+    /// kernel-memory flushes and may load spaces. Before the call its TLB may hold anything (SD-13). On a CPU that is
+    /// on line already it flushes everything and keeps what is loaded.
     ///
     /// # Errors
     /// [`EngineError::CpuTooLarge`].
@@ -297,9 +297,9 @@ impl<P: Platform> Shootdown<P> {
         Ok(())
     }
 
-    /// Takes the calling CPU off line (Linux: `takedown_cpu`, `idle_task_exit`): it leaves every space, flushes everything, and then is no longer waited for. The
-    /// caller only halts it from here on, and brings it back with [`online_cpu`](Self::online_cpu). On a CPU that is off line
-    /// already it flushes, and nothing more.
+    /// Takes the calling CPU off line (Linux: `takedown_cpu`, `idle_task_exit`): it leaves every space and flushes
+    /// everything; from then on no flush waits for it. After this the caller may only halt it, or bring it back with
+    /// [`online_cpu`](Self::online_cpu). On a CPU that is off line already it flushes, and nothing more.
     ///
     /// # Panics
     /// If user code runs on this CPU: call [`enter_lazy`](Self::enter_lazy) first.
@@ -342,7 +342,7 @@ impl<P: Platform> Shootdown<P> {
         crate::hw::free_root(&self.platform, ManuallyDrop::into_inner(handle));
     }
 
-    /// Takes back what a space had of the engine: no CPU has it loaded.
+    /// Takes back what the engine gave a space that no CPU has loaded any more.
     pub(crate) fn forget(&self, space: &AddressSpace<P>) {
         if P::Tags::FREES_TAGS {
             let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
@@ -350,8 +350,8 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Makes every CPU leave `space`, which has no references left: nobody can begin to use it (that is what owning the
-    /// last reference means), and a CPU that still has it loaded is lazy on it.
+    /// Makes every CPU leave `space`, which has no references left. No CPU can begin to use it, since that takes a
+    /// reference, and a CPU that still has it loaded is lazy on it.
     fn evict(&self, space: &AddressSpace<P>) {
         ThisCpu::enter(self, IrqReason::Leave).ask_to_leave(space);
         space.members().for_each_other(None, |cpu| {
@@ -368,8 +368,8 @@ impl<P: Platform> Shootdown<P> {
         self.kernel.cell()
     }
 
-    /// Posts an IPI request to `cpu`, and sends the interrupt unless one is pending or `cpu` is polling. Called pinned or
-    /// with interrupts off.
+    /// Posts an IPI request to `cpu`, and sends the interrupt unless one is pending or `cpu` is polling. Called pinned
+    /// or with interrupts off.
     pub(crate) fn request_ipi(&self, cpu: CpuId) {
         if self.post_request(cpu) {
             self.platform().send_ipi(cpu);
@@ -448,7 +448,7 @@ impl<P: Platform> Cpu<'_, P> {
 /// anything (SD-13).
 struct Newcomer<'a, P: Platform> {
     engine: &'a Shootdown<P>,
-    /// Nothing where it was on line before, and kept its TLB in order.
+    /// `None` if the CPU was on line before, and kept its TLB up to date.
     me: Option<CpuId>,
 }
 

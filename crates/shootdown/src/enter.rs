@@ -1,4 +1,5 @@
-//! Loads that the embedder makes itself: a trampoline in assembly, an exit path with two roots, a machine without a root.
+//! Loads that the embedder makes itself: a trampoline in assembly, an exit path with two roots, a machine without a
+//! root.
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, without};
@@ -16,22 +17,22 @@ use core::sync::atomic::Ordering;
 
 /// A space that this CPU is about to run in; made by [`Shootdown::enter`]. Interrupts are off as long as it exists.
 ///
-/// Load the root with [`tag`](Self::tag) and [`how`](Self::how), then call [`loaded`](Self::loaded). Code that cannot call
-/// anything after the load calls [`will_load`](Self::will_load) before it.
+/// Load the root with [`tag`](Self::tag) and [`how`](Self::how), then call [`loaded`](Self::loaded). Code that cannot
+/// call anything after the load calls [`will_load`](Self::will_load) before it.
 ///
-/// Dropping it unused takes the mark back: if another space was loaded, the kernel's root is loaded in its place, everything is
-/// flushed, and this CPU has nothing loaded.
+/// Dropping it unused takes the mark back: if another space was loaded, the kernel's root is loaded in its place,
+/// everything is flushed, and this CPU has nothing loaded.
 #[must_use = "dropped unused, this CPU has nothing loaded"]
 pub struct Entry<'a, P: Platform> {
     this_cpu: ThisCpu<'a, P>,
     way: Way<'a, P>,
     tag: Tag,
     how: OnInstall,
-    /// Another thread is on another CPU.
+    /// Not `Send`: another thread runs on another CPU.
     on_this_cpu: PhantomData<*const ()>,
 }
 
-/// How this CPU comes to run in the space, and what a drop takes back.
+/// How this CPU comes to run in the space, and what a drop undoes.
 enum Way<'a, P: Platform> {
     /// It runs there already.
     Stays,
@@ -54,8 +55,8 @@ impl fmt::Display for Evicted {
 impl core::error::Error for Evicted {}
 
 impl<P: Platform> Shootdown<P> {
-    /// Begins to load `space` where the embedder loads roots itself (Linux: `switch_mm` up to the write of CR3). Turns interrupts
-    /// off until the answer is gone; the answer says what goes with the load.
+    /// Begins to load `space` where the embedder loads roots itself (Linux: `switch_mm` up to the write of CR3). Turns
+    /// interrupts off until the returned [`Entry`] is gone; the entry says which tag to load and what to flush with it.
     ///
     /// The owner of the space keeps it in place until it is [retired](Self::retire). Never waits.
     ///
@@ -100,7 +101,8 @@ impl<P: Platform> Shootdown<P> {
         Entry { this_cpu, way, tag, how, on_this_cpu: PhantomData }
     }
 
-    /// Returns to the space on which this CPU is lazy: user code may run in it, with the root that is loaded. Never waits.
+    /// Returns to the space on which this CPU is lazy: user code may run in it, with the root that is loaded. Never
+    /// waits.
     ///
     /// # Errors
     /// [`Evicted`].
@@ -131,10 +133,11 @@ impl<P: Platform> Shootdown<P> {
         Ok(())
     }
 
-    /// Waits until no CPU has `space` loaded, lazy or not: its owner may then give up its page tables and its memory. For owners
-    /// who count references themselves; a [registered](Self::register) space ends with its references.
+    /// Waits until no CPU has `space` loaded, lazy or not: its owner may then give up its page tables and its memory.
+    /// For owners who count references themselves; a [registered](Self::register) space ends with its references.
     ///
-    /// Nobody enters it from now on, and no thread runs in it: CPUs that are lazy on it are evicted.
+    /// The caller makes sure that no CPU enters it from now on and no thread runs in it. CPUs that are lazy on it are
+    /// evicted.
     ///
     /// # Panics
     /// If another engine made the space, it is registered, or user code runs in it on this CPU.
@@ -157,8 +160,8 @@ impl<P: Platform> Shootdown<P> {
         self.end_retire(space);
     }
 
-    /// Begins to retire a space, as [`retire`](Self::retire) does, and leaves the completion to be asked for. Never
-    /// waits; call it with interrupts off too.
+    /// Begins to retire a space, as [`retire`](Self::retire) does, and returns a ticket for its completion. Never
+    /// waits; you may call it with interrupts off.
     ///
     /// # Panics
     /// As [`retire`](Self::retire).
@@ -182,7 +185,8 @@ impl<P: Platform> Shootdown<P> {
     /// Whether no CPU has the space loaded any more. Once the answer is `true`, it stays `true`. Never waits.
     ///
     /// # Errors
-    /// [`ForeignTicket`], if [`begin_retire`](Self::begin_retire) did not answer it for this space.
+    /// [`ForeignTicket`], if the ticket is not the one that [`begin_retire`](Self::begin_retire) returned for this
+    /// space.
     pub fn is_retired(&self, space: &AddressSpace<P>, ticket: &mut Ticket<P>) -> Result<bool, ForeignTicket> {
         self.must_own(space);
         if !ticket.retires(space) {
@@ -195,7 +199,7 @@ impl<P: Platform> Shootdown<P> {
         Ok(gone)
     }
 
-    /// Takes back what the space had of the engine, once.
+    /// Takes back what the engine gave the space, once.
     fn end_retire(&self, space: &AddressSpace<P>) {
         // ORDER: relaxed; it only matters which thread takes the duty (`retire-asked`).
         if P::Tags::FREES_TAGS
@@ -226,8 +230,8 @@ impl<P: Platform> Entry<'_, P> {
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. the hardware has the space's root loaded under [`tag`](Self::tag), and [`how`](Self::how) was obeyed, complete on
-    ///    return as [`Platform::install`] says;
+    /// 1. the hardware has the space's root loaded under [`tag`](Self::tag), and [`how`](Self::how) was obeyed,
+    ///    complete on return as [`Platform::install`] says;
     /// 2. no other space's root is loaded;
     /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire);
     /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter).
@@ -244,13 +248,13 @@ impl<P: Platform> Entry<'_, P> {
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. the hardware has no other space's root loaded now, but the kernel's own; nothing uses translations of a space before
-    ///    the load;
+    /// 1. the hardware has no other space's root loaded now, but the kernel's own; nothing uses translations of a space
+    ///    before the load;
     /// 2. interrupts are off, and stay off until the hardware has the space's root loaded under [`tag`](Self::tag) and
     ///    [`how`](Self::how) was obeyed;
     /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire);
-    /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter), and calls nothing before the load but
-    ///    [`enter_user`](Shootdown::enter_user).
+    /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter), and calls nothing before
+    ///    the load but [`enter_user`](Shootdown::enter_user).
     #[inline]
     #[expect(unsafe_code, reason = "what the hardware will load cannot be seen in any type")]
     pub unsafe fn will_load(mut self) {

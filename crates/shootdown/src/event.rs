@@ -12,11 +12,11 @@ pub enum Event {
     WentLazy,
     /// This CPU loaded the kernel's own root.
     Left(SpaceId),
-    /// A flush was announced under this generation (of kernel memory where there is no space).
+    /// A flush was announced under this generation (of kernel memory if the space is `None`).
     Announced(Option<SpaceId>, Generation),
     /// An IPI was sent.
     IpiSent(CpuId),
-    /// This CPU handled an IPI by which something was asked.
+    /// This CPU handled an IPI that carried a request.
     IpiHandled,
     /// This CPU caught up with this generation of the loaded space.
     CaughtUp(SpaceId, Generation),

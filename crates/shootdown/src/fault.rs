@@ -181,7 +181,7 @@ fn weakened(site: Site) -> bool {
     injected() & FAULT == SITE_BASE + site as u64
 }
 
-/// Whether mutant `n` is chosen, of those that `cargo xtask mutants` weaves into a copy of this source.
+/// Whether mutant `n` is chosen of those that `cargo xtask mutants` puts into a copy of this source.
 #[cfg(shootdown_mutants)]
 pub(crate) fn mutant(n: u64) -> bool {
     injected() & FAULT == MUTANT_BASE + n
@@ -252,7 +252,8 @@ mod local {
     pub(super) fn injected() -> u64 {
         INJECTED.with(Cell::get)
     }
-    /// Injects a fault into every engine that this host thread checks from now on (see [`super::rule`], [`super::site`]).
+    /// Injects a fault into every engine that this host thread checks from now on (see [`super::rule`],
+    /// [`super::site`]).
     pub fn inject(fault: u64) {
         INJECTED.with(|cell| cell.set(fault));
     }

@@ -1,9 +1,10 @@
 //! Flush requests, the wait for them, and gathers (Linux: `flush_tlb_mm_range`, `mmu_gather`).
 //!
 //! # Errors
-//! Each error is that of one verb, and hands back or names what that verb was given: [`Full`] a frame with where it stopped, [`BatchFull`]
-//! a space, [`RetireError`] comes with the gather, [`ForeignTicket`] is about a ticket that the caller still has, [`RangeError`] has the
-//! numbers of a range. One type for all would be generic over frames, and have a caller match what its verb cannot answer.
+//! Each error is that of one verb, and hands back or names what that verb was given: [`Full`] a frame with where it
+//! stopped, [`BatchFull`] a space, [`RetireError`] comes with the gather, [`ForeignTicket`] is about a ticket that the
+//! caller still has, [`RangeError`] has the numbers of a range. One error type for all verbs would be generic over
+//! frames, and its callers would match cases that their verb cannot return.
 
 use crate::engine::Shootdown;
 use crate::event::Event;
@@ -35,8 +36,8 @@ mod secondary;
 
 /// A flush that was sent and not yet waited for: the old translations may still be in use.
 ///
-/// Waits when dropped, so neglecting it costs time and never safety; what `core::mem::forget` takes is never waited for.
-/// Hold no lock over it that a target may need with interrupts off (SD-11).
+/// Dropping it waits, so forgetting to finish it costs time and never safety. `core::mem::forget` skips the wait. Hold
+/// no lock over it that a target may need with interrupts off (SD-11).
 ///
 /// # Examples
 /// ```compile_fail,E0382
@@ -50,14 +51,15 @@ mod secondary;
 /// ```
 #[must_use = "old translations may be in use until finish() returns"]
 pub struct Pending<'a, P: Platform> {
-    /// Nothing if no CPU and no device needs to be waited for.
+    /// `None` if no CPU and no device needs to be waited for.
     flight: Option<Flight<'a, P>>,
 }
 
 impl<P: Platform> Shootdown<P> {
     /// Flushes what `request` covers of `space` on every CPU that may hold translations of it (Linux:
-    /// `flush_tlb_mm_range`), and returns when none does. Page tables were changed before; those that the request says are
-    /// freed may be reused afterwards. Waits, unless this CPU is the only one in the mask and no device is told.
+    /// `flush_tlb_mm_range`), and returns when none does. Change page tables before the call; those that the request
+    /// says are freed may be reused afterwards. Waits, unless this CPU is the only one in the mask and no device is
+    /// told.
     ///
     /// # Panics
     /// If another engine made the space, or `request` is for contexts and nothing reaches those
@@ -135,8 +137,9 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Announces a flush, and posts it to secondary TLBs, whose position goes to `position`. Carries it out if it concerns this CPU
-    /// alone; otherwise returns its generation, the first of the other members of the mask, and what keeps the thread on this CPU.
+    /// Announces a flush, and posts it to secondary TLBs, whose position goes to `position`. Carries it out if it
+    /// concerns this CPU alone; otherwise returns its generation, the first of the other members of the mask, and what
+    /// keeps the thread on this CPU.
     ///
     /// An argument, as it is compiled to nothing where there are no secondary TLBs.
     #[inline]
@@ -221,8 +224,8 @@ impl<P: Platform> Shootdown<P> {
         Pending { flight: of_cpus.or_else(|| Flight::of_secondary(self, position)) }
     }
 
-    /// Flushes by other means than IPIs, and says whether that is all there is to do. Where there are IPIs, contexts are theirs: a
-    /// broadcast reaches none.
+    /// Flushes by other means than IPIs, and says whether that completes the flush. Where there are IPIs, they
+    /// synchronise contexts: a broadcast does not.
     #[inline]
     fn broadcast(&self, space: &AddressSpace<P>, request: FlushRequest) -> Remote {
         if P::INTERRUPTS && request.syncs_contexts() {
@@ -256,7 +259,8 @@ impl<P: Platform> Shootdown<P> {
     /// Waits. A CPU in [user mode](Self::enter_user) flushes when it comes back, if no tables are freed.
     ///
     /// # Panics
-    /// If `request` is for contexts and nothing reaches those ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
+    /// If `request` is for contexts and nothing reaches those
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
     ///
     /// # Examples
     /// ```
@@ -304,8 +308,8 @@ impl<P: Platform> Shootdown<P> {
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// A callback that unwound may have left this CPU between two roots: it has none from here on, and nothing that it would
-    /// have to acknowledge.
+    /// A callback that unwound may have left this CPU between two roots. From here on it has none loaded, and nothing
+    /// to acknowledge.
     pub(crate) fn settle_before_wait_for(&self, cpu: CpuId) {
         if UNWINDS && cpu == self.platform().cpu() {
             drop(ThisCpu::enter(self, IrqReason::HandleIpi));
@@ -313,7 +317,8 @@ impl<P: Platform> Shootdown<P> {
     }
 }
 
-/// A CPU that left a space and relies on broadcasts would use stale entries when it comes back. Stop before that (SD-8).
+/// A CPU that left a space and relies on broadcasts would use stale entries when it comes back. Stop before that
+/// (SD-8).
 #[cold]
 fn broadcast_refused(tag: Tag) -> ! {
     panic!("tag {} rests on broadcasts, and the platform did not finish one", tag.number());
@@ -326,8 +331,8 @@ struct Flight<'a, P: Platform> {
     space: Option<&'a AddressSpace<P>>,
     /// 0 where it concerns secondary TLBs alone.
     generation: u64,
-    /// What of it goes. In a [`Pending`] where there are secondary TLBs, their position is in the place of the pages, which are of
-    /// no matter any more.
+    /// What of it goes. In a [`Pending`], where there are secondary TLBs, their position takes the place of the pages,
+    /// which no longer matter.
     request: FlushRequest,
     /// The CPU that sends the IPIs, and flushes itself meanwhile. The thread may wait on another.
     sender: CpuId,
@@ -360,7 +365,8 @@ impl<'a, P: Platform> Flight<'a, P> {
         self.space.map_or(self.engine.online(), AddressSpace::members)
     }
 
-    /// Sends IPIs to members, and flushes this CPU. Says whether an IPI was sent; otherwise there is nothing to wait for.
+    /// Sends IPIs to members, and flushes this CPU. Says whether an IPI was sent; otherwise there is nothing to wait
+    /// for.
     #[inline]
     fn signal(self, first: CpuSet) -> bool {
         let mut sent = false;
@@ -407,9 +413,10 @@ impl<'a, P: Platform> Flight<'a, P> {
         sent
     }
 
-    /// Whether `cpu` must be sent an IPI, which it need not if the platform has it flush on entry. Of a space: if it must acknowledge.
-    /// A CPU that need not reads the generation before it uses the space again. For kernel memory a CPU in user mode does
-    /// that; every other is sent an IPI, which one that does not run and is not flushed handles when it does.
+    /// Whether `cpu` must be sent an IPI. It need not be if the platform has it flush on entry. A flush of a space
+    /// sends one if the CPU must acknowledge; a CPU that need not reads the generation before it uses the space again.
+    /// A flush of kernel memory sends one to every CPU except those in user mode, which read the generation when they
+    /// come back. A virtual CPU that does not run and is not flushed on entry handles the IPI when it runs again.
     #[inline]
     fn must_signal(self, cpu: CpuId) -> bool {
         let is_behind = match self.space {
@@ -421,9 +428,9 @@ impl<'a, P: Platform> Flight<'a, P> {
         is_behind && !(P::FLUSHES_ON_ENTRY && on_entry())
     }
 
-    /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
-    /// flush was announced meanwhile, its initiator finds the acknowledged generation too old and sends an IPI. Where a
-    /// broadcast has flushed this CPU too, it acknowledges alone.
+    /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a
+    /// later flush was announced meanwhile, its initiator finds the acknowledged generation too old and sends an IPI.
+    /// Where a broadcast has flushed this CPU too, it acknowledges alone.
     #[inline]
     fn flush_here(self, remote: Remote) {
         let this_cpu = ThisCpu::enter(self.engine, IrqReason::LocalFlush);

@@ -22,12 +22,12 @@ pub use carried::Parts;
 
 /// A batch of up to `N` unmapped frames that waits for its flush (Linux: `mmu_gather`).
 ///
-/// `F` is any type that owns a frame: a counted page, say, or a `(frame, order)` pair. The gather drops the frames after the
-/// flush that covers them is complete (SD-8).
+/// `F` is any type that owns a frame: a counted page, say, or a `(frame, order)` pair. The gather drops the frames
+/// after the flush that covers them is complete (SD-8).
 ///
 /// Open it before the first page-table entry is cleared. Dropping it finishes it.
 ///
-/// `M` is what it unmaps from: a space, or [`KernelMemory`](crate::flush::KernelMemory).
+/// `M` is the memory that it unmaps from: a space, or [`KernelMemory`](crate::flush::KernelMemory).
 #[must_use = "unmapped frames are held until the gather finishes"]
 pub struct Gather<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = &'a AddressSpace<P>> {
     engine: &'a Shootdown<P>,
@@ -44,8 +44,8 @@ pub struct Gather<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = &'a Add
 struct Noted {
     /// What was recorded.
     recorded: Option<FlushRequest>,
-    /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there, and may have
-    /// freed tables.
+    /// Where the caller looks at entries. In pages of the smallest size, since another gather may have cleared pages of
+    /// any size there, and may have freed tables.
     within: FlushRequest,
 }
 
@@ -65,8 +65,8 @@ pub struct PendingFrames<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = 
     frames: ManuallyDrop<[Option<F>; N]>,
 }
 
-/// The gather is full: the frame comes back, with where it stopped. Of this nothing was recorded: send the gather, open another, and
-/// [resume](Gather::resume) there.
+/// The gather is full. It hands the frame back, together with the place where it stopped, and has recorded nothing of
+/// it: send the gather, open another, and [resume](Gather::resume) there.
 ///
 /// # Examples
 /// ```
@@ -103,12 +103,12 @@ pub struct Full<F> {
 }
 
 impl<F> Full<F> {
-    /// Where it stopped: these entries are cleared, and no gather knows.
+    /// Where it stopped: these entries are cleared, and no gather has recorded them.
     pub fn range(&self) -> PageRange {
         self.request.own_pages()
     }
 
-    /// Puts what was not taken together with something else.
+    /// Converts what was not taken with `with`.
     pub fn map<G>(self, with: impl FnOnce(F) -> G) -> Full<G> {
         Full { frame: with(self.frame), request: self.request }
     }
@@ -186,7 +186,7 @@ impl<P: Platform> Shootdown<P> {
         self.open_gather(space, FlushRequest::pages(range.in_smallest_pages()))
     }
 
-    /// Not inlined, so that its code is there once for both.
+    /// Not inlined, so that both callers share its code.
     #[inline(never)]
     fn open_gather<'a, F, const N: usize>(
         &'a self,
@@ -201,8 +201,8 @@ impl<P: Platform> Shootdown<P> {
 /// What a word of gathers holds for each that was retired, beside the number of those that are open.
 const RETIRED: u64 = 1 << 32;
 
-/// Whether another gather on `memory` may have cleared entries that are not flushed yet. `open` is what the word of gathers
-/// held. Where gathers were retired, it looks whether all CPUs have caught up, and then forgets them.
+/// Whether another gather on `memory` may have cleared entries that are not flushed yet. `open` is what the word of
+/// gathers held. Where gathers were retired, it looks whether all CPUs have caught up, and then forgets them.
 #[cold]
 #[inline(never)]
 fn is_nested<'a, P: Platform, M: Memory<'a, P>>(engine: &Shootdown<P>, memory: M, open: u64) -> bool {
@@ -253,7 +253,8 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// `tlb_remove_page`).
     ///
     /// # Errors
-    /// [`Full`], with the frame, which must not be freed before another gather took it and finished; it has a loop that goes on.
+    /// [`Full`], with the frame, which must not be freed before another gather took it and finished; [`Full`] has a
+    /// loop that does so.
     ///
     /// # Examples
     /// ```
@@ -271,8 +272,9 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
         self.take(FlushRequest::pages(range), frame)
     }
 
-    /// Takes what another gather on the same memory had no room for, as that was asked to: a frame, or a table page. Open this gather
-    /// before the page-table lock is dropped under which the entries were cleared.
+    /// Takes the frame or table page that another gather on the same memory had no room for, and records it as the call
+    /// to that gather said. Open this gather before the page-table lock is dropped under which the entries were
+    /// cleared.
     ///
     /// # Errors
     /// [`Full`] again.
@@ -281,8 +283,9 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     }
 
     /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
-    /// `tlb_remove_table`). Hardware walks it no more once it comes out. Software that walks tables without a lock is yours: the book
-    /// has a page on it, and [`finish_with`](PendingFrames::finish_with) hands tables over.
+    /// `tlb_remove_table`). Once the gather hands it back, no hardware walks it. Software that walks tables without a
+    /// lock is the caller's concern: the book's page on table walkers says how to wait for it, and
+    /// [`finish_with`](PendingFrames::finish_with) hands tables over.
     ///
     /// # Errors
     /// [`Full`], with the table page.
@@ -333,7 +336,7 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
         self.noted.add(FlushRequest::all());
     }
 
-    /// How many more frames it takes; look before an entry is cleared, for its frame must then go somewhere.
+    /// How many more frames it takes. Check this before you clear an entry, since its frame must then go somewhere.
     ///
     /// # Examples
     /// ```
@@ -394,12 +397,13 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// Sends the flush, waits for it, and drops the frames (Linux: `tlb_finish_mmu`).
     pub fn finish(self) {}
 
-    /// Announces the flush without an interrupt, and moves the frames into `queue`, all or none: they wait until each CPU has
-    /// [caught up](Shootdown::catch_up), or has switched where the memory is a space's. CPUs are interrupted when `until` is over
-    /// or when somebody waits (SD-18). Never waits; call it in any context, before the page-table lock is dropped.
+    /// Announces the flush without an interrupt, and moves the frames into `queue`, all or none: they wait until each
+    /// CPU has [caught up](Shootdown::catch_up), or has switched where the memory is a space's. CPUs are interrupted
+    /// when `until` is over or when a caller waits for the frames (SD-18). Never waits; call it in any context, before
+    /// the page-table lock is dropped.
     ///
-    /// Other CPUs may use the old translations meanwhile. That suits memory that is given back, and kernel memory where
-    /// isolated CPUs must not be disturbed; it does not suit a page that is write-protected or moved.
+    /// Other CPUs may use the old translations meanwhile. That is fine for memory that is freed, and for kernel memory
+    /// where isolated CPUs must not be disturbed. It is wrong for a page that is write-protected or moved.
     ///
     /// # Errors
     /// [`RetireError`], with the gather, which is still open.
@@ -445,7 +449,8 @@ fn close<'a, P: Platform>(memory: impl Memory<'a, P>) {
     memory.gathers().fetch_sub(1, Site::GatherClose.release());
 }
 
-/// Stops counting a gather as open, whose flush was announced under this ticket. Until that is complete, it counts as retired.
+/// Stops counting a gather as open, whose flush was announced under this ticket. Until that is complete, it counts as
+/// retired.
 #[inline]
 fn close_retired<'a, P: Platform>(memory: impl Memory<'a, P>, ticket: &Ticket<P>) {
     let mark = if ticket.was_complete() { 0 } else { RETIRED };
@@ -521,7 +526,7 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> PendingFrames<'a, P, 
         Ok(())
     }
 
-    /// Waits for the flush; no frame is touched before it is complete, and nothing runs while they wait.
+    /// Waits for the flush. No frame is touched before it is complete.
     fn complete(&mut self) {
         let flush = self.flush.take();
         self.waiting = true;

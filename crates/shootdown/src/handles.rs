@@ -1,4 +1,4 @@
-//! References without a lifetime: what is kept in a queue, in a word or in C.
+//! References without a lifetime, to keep in a queue, in a word or in C.
 
 use crate::platform::{Platform, SpaceHandle};
 use crate::space::AddressSpace;
@@ -13,7 +13,7 @@ macro_rules! handles {
             "::into_handle); [`Shootdown::", stringify!($back), "`](crate::Shootdown::", stringify!($back),
             ") makes the reference again.")]
         ///
-        /// It owns the count. Dropping it leaks the space, which a CPU may have loaded.
+        /// It owns the count. Dropping it leaks the space, since a CPU may have it loaded.
         ///
         /// # Invariants
         /// The handle inside is counted, once, and is not dropped before the count is given up.
@@ -39,8 +39,9 @@ macro_rules! handles {
             ///
             /// # Safety
             /// The caller must ensure that:
-            /// 1. the handle goes back into [`from_inner`](Self::from_inner) or is forgotten. It is dropped only where the
-            ///    engine and the memory of its CPUs are gone: it may be what keeps a space in place that a CPU has loaded.
+            /// 1. the handle goes back into [`from_inner`](Self::from_inner) or is forgotten. It may be dropped only
+            ///    once the engine and the memory of its CPUs are gone: until then it may keep a space in place that a
+            ///    CPU has loaded.
             #[expect(unsafe_code, reason = "safe code could drop the handle")]
             pub unsafe fn into_inner(self) -> P::Handle {
                 self.into_counted()
@@ -50,8 +51,8 @@ macro_rules! handles {
             ///
             /// # Safety
             /// The caller must ensure that:
-            /// 1. a reference of this kind to the space was taken apart, and nothing else stands for it: the handle came
-            ///    from `into_inner`, or it is a clone that takes the place of one that leaked.
+            /// 1. a reference of this kind to the space was taken apart, and nothing else stands for it: the handle
+            ///    came from `into_inner`, or it is a clone that takes the place of one that leaked.
             #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]
             pub unsafe fn from_inner(handle: P::Handle) -> Self {
                 Self::counted(handle)

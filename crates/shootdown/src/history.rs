@@ -14,12 +14,12 @@ pub(crate) const HISTORY_LEN: usize = 2;
 
 /// The generation of a space (or of kernel memory) and its latest requests.
 ///
-/// A CPU that has caught up with generation `s` and finds `n` flushes what requests `s + 1 ..= n` say, or everything if the
-/// history no longer has them (SD-14). Linux keeps the count alone (`tlb_gen`, commit b0579ade7cd8), so that a CPU that is
-/// more than one behind always flushes everything.
+/// A CPU that has caught up with generation `s` and finds `n` flushes what requests `s + 1 ..= n` say, or everything if
+/// the history no longer has them (SD-14). Linux keeps the count alone (`tlb_gen`, commit b0579ade7cd8), so that a CPU
+/// that is more than one behind always flushes everything.
 ///
-/// It begins a cache line: every flush writes the generation, so nothing that others read at each switch (identity, root,
-/// mask) is beside it, and the first requests are.
+/// It begins a cache line: every flush writes the generation, so nothing that others read at each switch (identity,
+/// root, mask) is beside it, and the first requests are.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct FlushHistory {
@@ -27,8 +27,8 @@ pub(crate) struct FlushHistory {
     requests: [Entry; HISTORY_LEN],
 }
 
-/// One request. `stamp` is twice the generation, plus 1 while the request is being written. Aligned, so that no line ends
-/// between the two.
+/// One request. `stamp` is twice the generation, plus 1 while the request is being written. Aligned, so that no line
+/// ends between the two.
 #[derive(Debug)]
 #[repr(align(16))]
 struct Entry {
@@ -66,8 +66,8 @@ impl FlushHistory {
         generation
     }
 
-    /// Bumps the generation and returns the new one. Until [`record`](Self::record) stores the range, a CPU that catches up
-    /// to this generation falls back to a full flush.
+    /// Bumps the generation and returns the new one. Until [`record`](Self::record) stores the range, a CPU that
+    /// catches up to this generation falls back to a full flush.
     #[inline]
     pub(crate) fn bump(&self) -> u64 {
         if without(Rule::Publish) {
@@ -92,9 +92,9 @@ impl FlushHistory {
         &self.generation
     }
 
-    /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; nothing where everything must
-    /// go. The plan holds no pages: the CPU that carries it out [`recall`](Self::recall)s them again, and flushes everything if
-    /// one is gone by then.
+    /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; `None` if it must flush
+    /// everything. The plan holds no pages: the CPU that carries it out [`recall`](Self::recall)s them again, and
+    /// flushes everything if one is gone by then.
     pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Option<Plan> {
         let mut plan = Plan { first: seen + 1, frees_tables: false };
         if now - seen > HISTORY_LEN as u64 {

@@ -34,8 +34,9 @@ pub(crate) fn free_root<P: Platform>(platform: &P, handle: P::Handle) {
 ///
 /// # Invariants
 /// A space's memory outlives its being loaded: its last struct reference waits until no CPU has it loaded before the
-/// handle is dropped (SD-10), or its owner has promised to retire it first ([`Entry::loaded`](crate::coherence::Entry::loaded)).
-/// The caller must not use the answer after it has published something else as loaded.
+/// handle is dropped (SD-10), or its owner has promised to retire it first
+/// ([`Entry::loaded`](crate::coherence::Entry::loaded)). The caller must not use the answer after it has published
+/// something else as loaded.
 #[inline]
 pub(crate) fn space_of<'a, P: Platform>(loaded: Loaded) -> Option<&'a AddressSpace<P>> {
     let address = loaded.address() as usize;
@@ -59,7 +60,7 @@ pub(crate) fn space_at<'a, P: Platform>(address: u64) -> Option<&'a AddressSpace
 /// Moves the handle out of a reference.
 ///
 /// # Invariants
-/// The reference ends with this call: nobody uses its handle again.
+/// The reference ends with this call: its handle is not used again.
 #[inline]
 pub(crate) fn take_handle<H>(handle: &mut ManuallyDrop<H>) -> H {
     // SAFETY: 1. the handle is not used again, by the invariant above; fields in `ManuallyDrop` are not dropped either.

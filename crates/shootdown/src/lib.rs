@@ -2,14 +2,15 @@
 //!
 //! # The problem
 //!
-//! A kernel that unmaps a page must not reuse its frame while the TLB of any CPU can still translate to it. So it asks the
-//! other CPUs to flush, by IPIs, and waits: a TLB shootdown. IPIs are slow, so every kernel skips CPUs that seem not to need
-//! one: lazy CPUs, CPUs that have another space loaded, spaces with one user. More than a hundred published kernel bugs are
-//! a CPU that was skipped wrongly, or a wait that ended too early.
+//! A kernel that unmaps a page must not reuse its frame while the TLB of any CPU can still translate to it. So it asks
+//! the other CPUs to flush, by IPIs, and waits: a TLB shootdown. IPIs are slow, so every kernel skips CPUs that seem
+//! not to need one: lazy CPUs, CPUs that have another space loaded, spaces with one user. More than a hundred published
+//! kernel bugs are a CPU that was skipped wrongly, or a wait that ended too early.
 //!
-//! This crate is that protocol, for any kernel. It decides who has a space loaded (the [`mask`] that CPUs join and leave by
-//! themselves), which CPUs must flush, when a frame may be reused ([`flush::Gather`]), and when a space may die
-//! ([`refs`]). It is `no_std`, allocates nothing, and has no assembly and no static but the counter that tells engines apart.
+//! This crate is that protocol, for any kernel. It decides who has a space loaded (the [`mask`] that CPUs join and
+//! leave by themselves), which CPUs must flush, when a frame may be reused ([`flush::Gather`]), and when a space may
+//! die ([`refs`]). It is `no_std`, allocates nothing, and has no assembly and no static but the counter that tells
+//! engines apart.
 //!
 //! # A complete example
 //!
@@ -31,8 +32,8 @@
 //! | [`tags`] | allocators of PCIDs, ASIDs, VMIDs and context numbers |
 //! | [`trace`] | counters, events, why interrupts are off, and the rules of the protocol |
 //!
-//! The verbs, each with an example: [`switch_to`](Shootdown::switch_to) and [`enter_lazy`](Shootdown::enter_lazy) in the
-//! scheduler, [`gather`](Shootdown::gather) and [`flush`](Shootdown::flush) where entries change,
+//! The verbs, each with an example: [`switch_to`](Shootdown::switch_to) and [`enter_lazy`](Shootdown::enter_lazy) in
+//! the scheduler, [`gather`](Shootdown::gather) and [`flush`](Shootdown::flush) where entries change,
 //! [`borrow`](Shootdown::borrow) in kernel threads, [`put`](refs::UserRef::put) and
 //! [`Teardown::finish`](refs::Teardown::finish) at exit, [`trim`](Shootdown::trim) for idle CPUs,
 //! [`kernel`](Shootdown::kernel) and [`flush_kernel`](Shootdown::flush_kernel) for kernel memory,
@@ -48,8 +49,8 @@
 //!
 //! # Safety
 //!
-//! - Safe code cannot reuse a frame too early: a [`flush::Gather`] owns what was unmapped and drops it after the flush. The
-//!   types refuse what would break that (a gather of another space, a frame taken out, a teardown finished twice).
+//! - Safe code cannot reuse a frame too early: a [`flush::Gather`] owns what was unmapped and drops it after the flush.
+//!   The types refuse what would break that (a gather of another space, a frame taken out, a teardown finished twice).
 //! - The promises of the embedder are numbered at [`Platform`], [`coherence::Coherence`], [`mask::MaskStore`],
 //!   [`refs::SpaceHandle`] and [`tags::TagPolicy`]; these traits are `unsafe` to implement.
 //! - [`trace::rules`] lists the rules of the protocol, SD-1, SD-2 and so on, each with a check that fails without it. A
@@ -59,8 +60,10 @@
 //! # Links
 //!
 //! - Hardware parts: [`shootdown-x86_64`](https://docs.rs/shootdown-x86_64),
-//!   [`shootdown-aarch64`](https://docs.rs/shootdown-aarch64), [`shootdown-riscv64`](https://docs.rs/shootdown-riscv64),
-//!   [`shootdown-loongarch64`](https://docs.rs/shootdown-loongarch64), [`shootdown-sparc64`](https://docs.rs/shootdown-sparc64)
+//!   [`shootdown-aarch64`](https://docs.rs/shootdown-aarch64),
+//!   [`shootdown-riscv64`](https://docs.rs/shootdown-riscv64),
+//!   [`shootdown-loongarch64`](https://docs.rs/shootdown-loongarch64),
+//!   [`shootdown-sparc64`](https://docs.rs/shootdown-sparc64)
 //! - In the repository: the book (`docs/book/src/SUMMARY.md`: concepts, porting, a glossary with Linux's names),
 //!   `ARCHITECTURE.md`, `INVARIANTS.md`, `CAVEATS.md`
 #![no_std]

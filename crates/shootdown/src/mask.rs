@@ -2,9 +2,10 @@
 //!
 //! # Summaries
 //!
-//! A flush that looks for one CPU among 4,096 would read 64 words, twice. So a mask of more than a few words has a summary:
-//! a word with a mark for each word of members (for each 2, 4 or more of them where there are more than 64). A flush reads
-//! the summary, and of the words those that are marked. A mark is set by the first CPU that joins under it, and stays.
+//! A flush that looks for one CPU among 4,096 would read 64 words, twice. So a mask of more than a few words has a
+//! summary: a word with a mark for each word of members (for each 2, 4 or more of them where there are more than 64). A
+//! flush reads the summary, and of the words those that are marked. A mark is set by the first CPU that joins under it,
+//! and stays.
 //!
 //! ```text
 //!   joining CPU                                 initiator of a flush
@@ -13,16 +14,16 @@
 //!   full fence                                  reads the summary
 //!   reads the generation                        reads the words that are marked
 //! ```
-//! So the joining CPU sees the generation, or the initiator sees the mark and the bit, or both: the fences are those that
-//! order the bit (`this_cpu.rs`, `load`; `engine.rs`, `online_cpu`). A CPU that finds the mark there does not write it, but
-//! it reads it before its fence, and a load behind the initiator's fence returns that value or a later one, never an earlier
-//! one. Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom, `switch_into_another_word_vs_flush`,
-//! `join_under_a_mark_vs_flush`).
+//! So the joining CPU sees the generation, or the initiator sees the mark and the bit, or both: the fences are those
+//! that order the bit (`this_cpu.rs`, `load`; `engine.rs`, `online_cpu`). A CPU that finds the mark there does not
+//! write it, but it reads it before its fence, and a load behind the initiator's fence returns that value or a later
+//! one, never an earlier one. Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom,
+//! `switch_into_another_word_vs_flush`, `join_under_a_mark_vs_flush`).
 //!
-//! "A later one" is why no mark ever goes: a CPU that joins may have seen it, and not yet set its bit, when another CPU finds the
-//! word empty and clears the mark (`wide-leaver` fails then), and one that leaves would touch the space after its bit is gone
-//! (`wide-final-drop`). A space that has been everywhere is therefore read word by word, as if it had no summary; a new one
-//! begins without marks.
+//! "A later one" is why no mark ever goes: a CPU that joins may have seen it, and not yet set its bit, when another CPU
+//! finds the word empty and clears the mark (`wide-leaver` fails then), and one that leaves would touch the space after
+//! its bit is gone (`wide-final-drop`). A space that has been everywhere is therefore read word by word, as if it had
+//! no summary; a new one begins without marks.
 
 use crate::fault::{Rule, Site, without};
 use crate::sync::{Word, const_fn};
@@ -35,14 +36,15 @@ pub use crate::platform::OnLeave;
 ///
 /// # Safety
 /// Implementers promise, for as long as the value lives:
-/// 1. every call returns the same words and the same summary: the engine's proof that a CPU with a space loaded is in its
-///    mask rests on it;
+/// 1. every call returns the same words and the same summary: the engine's proof that a CPU with a space loaded is in
+///    its mask rests on it;
 /// 2. no other value returns any of them, and all were new when this value was made.
 pub unsafe trait MaskStore: Sync {
     /// The words.
     fn words(&self) -> &[MaskWord];
 
-    /// The summary of the words, which spares flushes those where nobody has ever been; without one all are read.
+    /// The summary of the words. It spares flushes the words in which no CPU has ever been; without a summary they read
+    /// all.
     #[inline]
     fn summary(&self) -> Option<&MaskSummary> {
         None
@@ -153,7 +155,7 @@ unsafe impl<const WORDS: usize> MaskStore for CpuMask<WORDS> {
 /// A CPU mask whose words the embedder lends, for a number of CPUs known only at boot (Linux: `cpumask_var_t`):
 /// [`mask_words`] says how many words.
 ///
-/// Lent for good: two masks never share words, and so it cannot be copied.
+/// The words are lent for as long as the mask lives: two masks never share words, so a mask cannot be copied.
 ///
 /// # Examples
 /// ```
@@ -172,7 +174,7 @@ pub struct BorrowedMask<'a> {
 
 impl<'a> BorrowedMask<'a> {
     const_fn! {
-        /// Empties `words` and uses them. A space's mask needs as many as that of the engine, else
+        /// Empties `words` and uses them. A space's mask needs as many as that of the engine; otherwise
         /// [`new_space`](crate::Shootdown::new_space) refuses it.
         pub fn new(words: &'a mut [MaskWord]) -> Self {
             let mut next = 0;
@@ -199,7 +201,7 @@ unsafe impl MaskStore for BorrowedMask<'_> {
     }
 }
 
-/// The operations on a mask, for the engine alone: there is none that touches another CPU's bit.
+/// The operations on a mask, for the engine alone. None of them touches another CPU's bit.
 pub(crate) struct Members<'a, M: MaskStore>(&'a M);
 
 impl<'a, M: MaskStore> Members<'a, M> {
@@ -226,7 +228,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         self.word(cpu).load(Ordering::Relaxed) & bit(cpu) != 0
     }
 
-    /// Whether `cpu` is a member; seen gone means that its last use is over.
+    /// Whether `cpu` is a member. `false` means that its last use of the space is over.
     #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
         // ORDER(SD-8): as in `others_between`; partner: `remove_self`. `offline_cpu` calls it.
@@ -234,8 +236,8 @@ impl<'a, M: MaskStore> Members<'a, M> {
         word.is_some_and(|word| word.0.load(Site::OnlineSeen.acquire()) & bit(cpu) != 0)
     }
 
-    /// Whether a CPU that switches in leaves its bit away, because rule SD-1 is removed. Where there is a summary it is the
-    /// mark that is missing then.
+    /// Whether a CPU that switches in leaves its bit away, because rule SD-1 is removed. Where there is a summary it is
+    /// the mark that is missing then.
     #[inline]
     pub(crate) fn leave_joiners_out(&self) -> bool {
         without(Rule::MaskCovers) && self.summary().is_none()
@@ -288,7 +290,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         }
     }
 
-    /// The same set, of which the compiler sees that it is of the only word where there is one.
+    /// The same set. Where the mask has one word, the compiler then sees that the set is of that word.
     #[inline]
     pub(crate) fn known(&self, batch: CpuSet) -> CpuSet {
         if self.0.words().len() == 1 { CpuSet { word: 0, ..batch } } else { batch }
@@ -305,7 +307,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         }
     }
 
-    /// [`others`](Self::others) for callers that are not in a hurry: its code is there once.
+    /// [`others`](Self::others) for callers that are not in a hurry: they share one copy of its code.
     #[inline(never)]
     pub(crate) fn others_from(&self, me: Option<CpuId>, first: u32) -> Option<CpuSet> {
         self.others(me, first)
@@ -369,8 +371,8 @@ impl<'a, M: MaskStore> Members<'a, M> {
     }
 }
 
-/// Up to 64 CPUs with consecutive numbers, of which the first is a multiple of 64: a word of a mask, an SBI hart mask, a bank of
-/// Hyper-V's, four clusters of x2APIC, four target lists of a GICv3.
+/// Up to 64 CPUs with consecutive numbers, of which the first is a multiple of 64: a word of a mask, an SBI hart mask,
+/// a bank of Hyper-V's, four clusters of x2APIC, four target lists of a GICv3.
 ///
 /// # Examples
 /// ```
@@ -406,7 +408,7 @@ impl CpuSet {
         self.bits
     }
 
-    /// Keeps those members for which `keep` says so.
+    /// Keeps those members for which `keep` returns `true`.
     #[inline]
     pub(crate) fn filtered(self, mut keep: impl FnMut(CpuId) -> bool) -> Self {
         let kept = self.filter(|cpu| keep(*cpu)).fold(0, |bits, cpu| bits | bit(cpu));

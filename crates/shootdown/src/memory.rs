@@ -1,4 +1,4 @@
-//! What can be unmapped from: a space, or kernel memory.
+//! Memory to unmap from: a space, or kernel memory.
 
 use crate::engine::Shootdown;
 use crate::flush::Pending;
@@ -11,7 +11,7 @@ use crate::types::{FlushRequest, Levels, PageRange};
 
 /// Memory that a gather unmaps from. The engine alone implements it.
 pub trait Memory<'a, P: Platform>: Copy {
-    /// The space; nothing for kernel memory.
+    /// The space; `None` for kernel memory.
     fn space(self) -> Option<&'a AddressSpace<P>>;
     /// Gathers that are open, and those that were retired.
     fn gathers(self) -> &'a Word;
@@ -48,7 +48,7 @@ impl<'a, P: Platform> Memory<'a, P> for &'a AddressSpace<P> {
     }
 }
 
-/// Kernel memory, which every CPU on line uses: [`Shootdown::kernel`] answers it.
+/// Kernel memory, which every CPU on line uses; returned by [`Shootdown::kernel`].
 pub struct KernelMemory<'a, P: Platform>(&'a Shootdown<P>);
 
 impl<P: Platform> Clone for KernelMemory<'_, P> {
@@ -92,8 +92,8 @@ impl<P: Platform> Shootdown<P> {
 }
 
 impl<'a, P: Platform> KernelMemory<'a, P> {
-    /// Opens a gather whose caller may look at any entry of kernel memory: what it takes is held until every CPU that is on
-    /// line has flushed (Linux: `vunmap`, which flushes and then frees).
+    /// Opens a gather whose caller may look at any entry of kernel memory. It holds the frames until every CPU that is
+    /// on line has flushed (Linux: `vunmap`, which flushes and then frees).
     ///
     /// # Examples
     /// ```

@@ -1,4 +1,4 @@
-//! Calls that the engine refuses in release builds too: to go on would let memory go while a CPU can still reach it.
+//! Calls that the engine refuses in release builds too: to go on would free memory while a CPU can still reach it.
 
 use crate::engine::Shootdown;
 use crate::percpu::Loaded;
@@ -11,22 +11,23 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// Why a call is refused.
 #[derive(Clone, Copy)]
 enum Misuse {
-    /// This engine asks its own CPUs alone: those that have the space loaded would not be told of a flush (SD-10).
+    /// This engine asks only its own CPUs: those that have the space loaded would not be told of a flush (SD-10).
     OtherEngine,
     /// A flush of kernel memory does not ask this CPU (SD-13).
     OffLine,
-    /// User code may run on this CPU, and would go on without a root, or a guard says that the space is loaded (SD-3).
+    /// User code may run on this CPU and would go on without a root, or a guard relies on the space being loaded
+    /// (SD-3).
     Active,
     /// Its memory may go at any time (SD-10).
     Retired,
-    /// Its references say when it ends (SD-10).
+    /// It is counted: it ends with its references (SD-10).
     Counted,
 }
 
 /// Identity of an engine. It stays when the engine moves, and no later engine has it. 0 until the engine makes a space.
 ///
-/// The engine takes it late, because `new` is a constant function. It is no [`Word`](crate::sync::Word), but a plain atomic:
-/// no decision depends on which number an engine has, so there is nothing for a checker to explore.
+/// The engine takes it late, because `new` is a constant function. It is no [`Word`](crate::sync::Word), but a plain
+/// atomic: no decision depends on which number an engine has, so there is nothing for a checker to explore.
 pub(crate) struct Identity(AtomicU64);
 
 /// Identities taken so far; 64 bits do not run out.
@@ -66,7 +67,8 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Refuses to synchronise contexts that nothing reaches: the call would end with a CPU still running old code (SD-21).
+    /// Refuses to synchronise contexts that nothing reaches: the call would end with a CPU still running old code
+    /// (SD-21).
     #[inline(always)]
     pub(crate) fn must_reach_contexts(&self, request: FlushRequest) {
         if !P::SYNCS_CONTEXTS && request.syncs_contexts() {
@@ -89,7 +91,7 @@ impl<P: Platform> Shootdown<P> {
         refuse(Misuse::Counted, space.id().0)
     }
 
-    /// Takes what most callers have at hand in the registers where they have it.
+    /// Its arguments are values that most callers have in these registers already.
     #[cold]
     #[inline(never)]
     fn refuse_space(&self, space: &AddressSpace<P>) -> ! {
@@ -135,7 +137,7 @@ fn refuse_contexts() -> ! {
     panic!("no IPI is sent here, and what flushes instead synchronises no context (`SYNCS_CONTEXTS`)");
 }
 
-/// Not generic, so that its code is there once.
+/// Not generic, so that there is one copy of its code.
 #[cold]
 #[inline(never)]
 fn refuse(misuse: Misuse, number: u64) -> ! {

@@ -9,12 +9,12 @@ use core::sync::atomic::Ordering;
 /// The engine's memory of one CPU (Linux: `cpu_tlbstate`): make one per CPU, in whatever per-CPU storage there is, and
 /// hand it out by [`Platform::local`](crate::Platform::local).
 ///
-/// Two parts on lines of their own (128 bytes: adjacent-line prefetch): what this CPU shares, namely its mailbox and what it
-/// publishes, so that a flush moves one line to a target and back; and what it keeps to itself.
+/// Two parts on lines of their own (128 bytes: adjacent-line prefetch): what this CPU shares, namely its mailbox and
+/// what it publishes, so that a flush moves one line to a target and back; and what it keeps to itself.
 ///
-/// It is 384 bytes, of which 136 are for tags that a CPU hands out itself ([`PerCpuSlots`](crate::tags::PerCpuSlots)). A kernel
-/// without tags, or with tags of all CPUs ([`GlobalAsids`](crate::tags::GlobalAsids)), takes the crate without its default
-/// feature `per-cpu-tags`; then it is 256 bytes:
+/// It is 384 bytes, of which 136 are for tags that a CPU hands out itself ([`PerCpuSlots`](crate::tags::PerCpuSlots)).
+/// A kernel without tags, or with tags of all CPUs ([`GlobalAsids`](crate::tags::GlobalAsids)), takes the crate without
+/// its default feature `per-cpu-tags`; then it is 256 bytes:
 ///
 /// ```toml
 /// shootdown = { version = "0.1.0", default-features = false }
@@ -33,7 +33,7 @@ pub(crate) struct Mail {
     /// Pending IPI requests; see [`IpiState`].
     pub(crate) ipi_pending: Word,
     /// Address of a space that asks this CPU to leave its mask, or 0. One at a time; a second request is dropped, which
-    /// costs time and nothing else.
+    /// costs only time.
     pub(crate) trim: Word,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Published {
 pub(crate) struct Own {
     /// Tag under which the loaded space runs.
     pub(crate) tag: Word,
-    /// The identity that was last given to a space here. Where it ends a block the next space needs a new block.
+    /// The identity that this CPU last gave to a space. If it ends a block, the next space needs a new block.
     pub(crate) last_id: Word,
     pub(crate) slots: TagSlots,
     pub(crate) counters: Counters,
@@ -88,8 +88,8 @@ impl CpuLocal {
         IpiState(self.mail.ipi_pending.load(Site::RequestSeen.acquire()))
     }
 
-    /// Takes this CPU's IPI requests and says whether there were any. The state is most often `usual`, in which there are none;
-    /// `next` computes the new one.
+    /// Takes this CPU's IPI requests and says whether there were any. The state is most often `usual`, in which there
+    /// are none; `next` computes the new one.
     #[inline]
     pub(crate) fn take_requests(&self, usual: IpiState, next: fn(IpiState) -> IpiState) -> bool {
         !self.exchange_ipi_state(usual, next(usual)) && self.take_requests_slowly(next)
@@ -149,8 +149,8 @@ impl Default for CpuLocal {
 #[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_instrumented)))]
 const _: () = assert!(size_of::<CpuLocal>() == if cfg!(feature = "per-cpu-tags") { 384 } else { 256 });
 
-/// Meaning of [`Mail::ipi_pending`]: the number of requests since this CPU last took them, times 4, plus two flags that it
-/// sets itself. If the word is 0, the sender must raise an IPI; otherwise the target is already going to look.
+/// Meaning of [`Mail::ipi_pending`]: the number of requests since this CPU last took them, times 4, plus two flags that
+/// it sets itself. If the word is 0, the sender must raise an IPI; otherwise the target is already going to look.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IpiState(pub(crate) u64);
 
@@ -164,8 +164,8 @@ impl IpiState {
 
     /// This CPU waits and polls the word.
     const POLLING_BIT: u64 = 1;
-    /// An interrupt is in flight to this CPU although its request was already handled. Its handler will take requests posted
-    /// meanwhile.
+    /// An interrupt is in flight to this CPU although its request was already handled. Its handler will take requests
+    /// posted meanwhile.
     const IN_FLIGHT_BIT: u64 = 2;
 
     /// Whether its CPU polls it.
@@ -186,8 +186,8 @@ impl IpiState {
         IpiState(Self::POLLING_BIT | self.not_polling().0)
     }
 
-    /// The state after its CPU takes the requests and stops polling. The first request that found 0 has sent an interrupt;
-    /// no handler has seen it as long as the request is there.
+    /// The state after its CPU takes the requests and stops polling. The first request that found 0 has sent an
+    /// interrupt; no handler has seen it as long as the request is there.
     #[inline]
     pub(crate) const fn not_polling(self) -> IpiState {
         match !self.is_polling() && self.is_requested() {
@@ -203,8 +203,8 @@ impl IpiState {
     }
 }
 
-/// Bit of [`Published::kernel_caught`]: this CPU runs user code, and catches up before it uses kernel memory again. No generation
-/// is so large.
+/// Bit of [`Published::kernel_caught`]: this CPU runs user code, and catches up before it uses kernel memory again. No
+/// generation is so large.
 pub(crate) const IN_USER: u64 = 1 << 63;
 
 /// Bit of [`Mail::trim`]: the request is being answered and can no longer be withdrawn.
@@ -212,8 +212,8 @@ pub(crate) const TAKEN: u64 = 1;
 
 /// Meaning of [`Published::loaded`]: one word, so that space, laziness and transition are always seen together.
 ///
-/// 0 nothing, on a CPU that is off line; 1 between two roots; 2 nothing, on a CPU that is on line; else the address of the
-/// space, plus 2 while a kernel thread runs on it (lazy).
+/// 0 nothing, on a CPU that is off line; 1 between two roots; 2 nothing, on a CPU that is on line; else the address of
+/// the space, plus 2 while a kernel thread runs on it (lazy).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Loaded(pub(crate) u64);
 

@@ -112,8 +112,9 @@ pub unsafe trait Platform: Sync + Sized {
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
     unsafe fn install(&self, root: Option<Self::Root>, tag: Tag, how: OnInstall);
 
-    /// Sends an IPI to `cpu` (Linux: `arch_send_call_function_single_ipi`): an interrupt without payload. The request is visible before the interrupt (an interrupt
-    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`). Called pinned or with interrupts off.
+    /// Sends an IPI to `cpu` (Linux: `arch_send_call_function_single_ipi`): an interrupt without payload. The request
+    /// is visible before the interrupt (an interrupt controller reached by system registers may need a barrier for
+    /// that, on GICv3 a `dsb ishst`). Called pinned or with interrupts off.
     fn send_ipi(&self, cpu: CpuId);
     /// Sends an IPI to each of these CPUs, as [`send_ipi`](Self::send_ipi) does to one.
     fn send_ipis(&self, cpus: CpuSet) {
@@ -122,15 +123,16 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether [`send_ipis`](Self::send_ipis) is anything but its default. A flush then posts the requests of up to 64
     /// CPUs before it interrupts them all at once.
     const MULTICAST: bool = false;
-    /// Whether IPIs reach CPUs. If not, [`flush_remote`](Self::flush_remote) always answers [done](Remote::Done), and
+    /// Whether IPIs reach CPUs. If not, [`flush_remote`](Self::flush_remote) must always return [`Remote::Done`], and
     /// no CPU can be evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
     const INTERRUPTS: bool = true;
-    /// Whether [requests for contexts](FlushRequest::contexts) reach CPUs: by IPIs, or where there are none by
-    /// [`flush_remote`](Self::flush_remote), if that synchronises contexts. Where none does, they are refused by a panic (SD-21).
+    /// Whether [requests for contexts](FlushRequest::contexts) reach CPUs: by IPIs, or, on a machine without IPIs, by a
+    /// [`flush_remote`](Self::flush_remote) that synchronises contexts. If neither does, the engine refuses such
+    /// requests by a panic (SD-21).
     const SYNCS_CONTEXTS: bool = Self::INTERRUPTS;
 
-    /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the handle of
-    /// the last reference: the object around the space may go with it, here or later. Called where that
+    /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the
+    /// handle of the last reference: the object around the space may go with it, here or later. Called where that
     /// reference was given up, with interrupts as they were there.
     ///
     /// # Safety
@@ -138,42 +140,47 @@ pub unsafe trait Platform: Sync + Sized {
     /// 1. no CPU has the root loaded, and no CPU will load it again.
     unsafe fn free_root(&self, handle: Self::Handle);
 
-    /// Takes over a teardown that was dropped in a place where it cannot run (Linux: `mmput_async`): keeps it, and runs it later from a
-    /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a
-    /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks. Called in any context.
+    /// Takes over a teardown that was dropped in a place where it cannot run (Linux: `mmput_async`): keeps it, and runs
+    /// it later from a context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its
+    /// place, a [`TeardownHandle`](crate::refs::TeardownHandle), leaks. Called in any context.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
-    /// Drops translations on all CPUs by other means than IPIs (Linux: `broadcast_tlb_flush`): `TLBI ...IS`, INVLPGB and TLBSYNC, SBI
-    /// RFENCE, a hypercall (`hyperv_flush_tlb_multi`).
-    /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Requests for contexts come here only where there are no
-    /// [`INTERRUPTS`](Self::INTERRUPTS). Called in the context of the flush, before [`pin`](Self::pin).
+    /// Drops translations on all CPUs by other means than IPIs (Linux: `broadcast_tlb_flush`): `TLBI ...IS`, INVLPGB
+    /// and TLBSYNC, SBI RFENCE, a hypercall (`hyperv_flush_tlb_multi`). Anything short of done is [`Remote::NeedsIpi`],
+    /// which tags that rest on broadcasts forbid ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)).
+    /// Requests for contexts come here only where there are no [`INTERRUPTS`](Self::INTERRUPTS). Called in the context
+    /// of the flush, before [`pin`](Self::pin).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
     }
-    /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
-    /// uses a translation (Linux: `flush_tlb_multi` of KVM, which leaves it out of the mask; a virtual CPU outside guest mode that calls [`catch_up`](crate::Shootdown::catch_up) or flushes everything on its way in, or one that [`flush_on_entry`](Self::flush_on_entry) answered
-    /// for), and to synchronise its context before it runs code that was changed. Only reads. Called in any context.
+    /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it
+    /// next uses a translation (Linux: `flush_tlb_multi` of KVM, which leaves it out of the mask; a virtual CPU outside
+    /// guest mode that calls [`catch_up`](crate::Shootdown::catch_up) or flushes everything on its way in, or one that
+    /// [`flush_on_entry`](Self::flush_on_entry) answered for), and to synchronise its context before it runs code that
+    /// was changed. Only reads. Called in any context.
     ///
-    /// It is not told of what: a [`Ticket`](crate::flush::Ticket) asks as well, which has outlived request and space. So one answer
-    /// holds for all of them, translations of the kernel's among them, and is about where the CPU is.
+    /// It does not learn which flush the engine asks about, since a [`Ticket`](crate::flush::Ticket) asks after its
+    /// request and its space may be gone. So the answer must hold for every flush, those of kernel memory too: it says
+    /// where the CPU is.
     fn needs_ack(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
     }
-    /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default: a CPU
-    /// that was skipped may then turn out to be running, and is sent an IPI after all.
+    /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default:
+    /// a CPU that was skipped may then turn out to be running, and is sent an IPI after all.
     const FLUSHES_ON_ENTRY: bool = false;
-    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user) (Linux: `ct_user_enter`). Where none does, no flush of kernel memory asks which mode a
-    /// CPU is in.
+    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user) (Linux: `ct_user_enter`). If this is `false`,
+    /// flushes of kernel memory do not look at the mode of a CPU.
     const USER_MODE: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
     /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
-    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again. Called pinned.
+    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
+    /// Called pinned.
     ///
-    /// It is asked for `request`, of `space` or of kernel memory where there is none, and may say no to what is better interrupted
-    /// for. Everything goes whatever the request is: global translations and cached tables too, and the context is synchronised.
+    /// `request` is of `space`, or of kernel memory if that is `None`. The platform may return `false` for a request
+    /// that deserves an interrupt. After `true` the CPU flushes everything, whatever the request is: global
+    /// translations and cached tables too, and it synchronises its context.
     fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
         let _ = (cpu, space, request);
         false
@@ -181,24 +188,27 @@ pub unsafe trait Platform: Sync + Sized {
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
     /// own full fence follows. Called in the context of the flush, before [`pin`](Self::pin).
     fn publish_tables(&self) {}
-    /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB, a shadow MMU
-    /// (Linux: `mmu_notifier`, `mmu_notifier_arch_invalidate_secondary_tlbs`). A flush then calls [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what
-    /// that posted is [done](Self::secondary_is_done) (SD-22). Where it is `false`, such translations are the embedder's to end before
+    /// Whether something besides CPUs keeps translations of the page tables: an IOMMU that shares them, a device's TLB,
+    /// a shadow MMU (Linux: `mmu_notifier`, `mmu_notifier_arch_invalidate_secondary_tlbs`). A flush then calls
+    /// [`invalidate_secondary`](Self::invalidate_secondary), and is complete once what that posted is
+    /// [done](Self::secondary_is_done) (SD-22). If it is `false`, the embedder must end such translations itself before
     /// it frees anything.
     const SECONDARY_TLBS: bool = false;
-    /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none: posts to a queue, and does
-    /// not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Answers how far the queue must have been worked off for that to be done;
-    /// 0 where nothing is to be waited for. Positions rise; with several queues, they are numbers of the platform's own.
+    /// Has secondary TLBs drop what `request` covers of `space`, or of kernel memory if that is `None`: posts to a
+    /// queue, and does not wait (Linux: `mmu_notifier_arch_invalidate_secondary_tlbs`). Returns the position up to
+    /// which the queue must be worked off before the flush is complete, or 0 if there is nothing to wait for. Positions
+    /// rise; with several queues, they are numbers of the platform's own.
     ///
-    /// Called once a flush, after page-table stores were [published](Self::publish_tables) and the generation was announced, before
-    /// CPUs are told; also where no CPU has the space loaded, and where CPUs are told [later](crate::flush::Gather::defer_into).
-    /// Where one TLB fills from another, post the other first: an IOMMU's, then those of its devices. Under
-    /// [`tables_freed`](FlushRequest::tables_freed) what walkers cache goes too. Not called for
-    /// [contexts](FlushRequest::contexts). Called in the context of the flush, before [`pin`](Self::pin): with locks of the caller
-    /// held, on several CPUs at once, and in interrupt handlers that flush.
+    /// Called once a flush, after page-table stores were [published](Self::publish_tables) and the generation was
+    /// announced, before CPUs are told; also where no CPU has the space loaded, and where CPUs are told
+    /// [later](crate::flush::Gather::defer_into). Where one TLB fills from another, post the other first: an IOMMU's,
+    /// then those of its devices. Under [`tables_freed`](FlushRequest::tables_freed) what walkers cache goes too. Not
+    /// called for [contexts](FlushRequest::contexts). Called in the context of the flush, before [`pin`](Self::pin):
+    /// with locks of the caller held, on several CPUs at once, and in interrupt handlers that flush.
     ///
-    /// A device that is to leave a space does so before the space's last reference goes (Linux: the notifier's `release`): take the
-    /// root out of its table, then [`flush`](crate::Shootdown::flush) everything with tables freed.
+    /// A device that is to leave a space does so before the space's last reference goes (Linux: the notifier's
+    /// `release`): take the root out of its table, then [`flush`](crate::Shootdown::flush) everything with tables
+    /// freed.
     ///
     /// # Examples
     /// ```
@@ -230,37 +240,37 @@ pub unsafe trait Platform: Sync + Sized {
         let _ = (space, request);
         0
     }
-    /// Whether secondary TLBs have worked off their queue up to `position`: they use nothing any more that was to be dropped, and
-    /// what they did with it is over before what the caller does next (an acquire load, say). Once it is true it stays true. Only
-    /// reads. Called in any context.
+    /// Whether secondary TLBs have worked off their queue up to `position`: they no longer use what they had to drop,
+    /// and their accesses through it are ordered before what the caller does next (by an acquire load, say). Once it is
+    /// true it stays true. Only reads. Called in any context.
     fn secondary_is_done(&self, position: u64) -> bool {
         const { assert!(!Self::SECONDARY_TLBS, "`SECONDARY_TLBS` without `secondary_is_done`") };
         let _ = position;
         true
     }
-    /// Reports that secondary TLBs have not worked off their queue up to `position` for another [`STALL_POLLS`](Self::STALL_POLLS)
-    /// polls; the wait goes on, until [`secondary_is_done`](Self::secondary_is_done) says so: whoever gives a device up resets it
-    /// first. Must return. Called as [`relax`](Self::relax) is.
+    /// Reports that secondary TLBs have not worked off their queue up to `position` for another
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; the wait goes on until [`secondary_is_done`](Self::secondary_is_done)
+    /// says so. An embedder that gives a device up resets it first. Must return. Called as [`relax`](Self::relax) is.
     fn secondary_stalled(&self, position: u64, polls: u64) {
         let _ = (position, polls);
     }
-    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts as the waiter
-    /// has them.
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts
+    /// as the waiter has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
     /// Reports a stall (Linux: csd lock debugging, `csd_lock_wait`): `cpu` has not answered for another
-    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return. Called as
-    /// [`relax`](Self::relax) is.
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return. Called
+    /// as [`relax`](Self::relax) is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
-    /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
-    /// be unmapped. Called with interrupts off.
+    /// Called on a CPU that goes off line, after its last flush. After it returns, this CPU touches nothing that can be
+    /// unmapped. Called with interrupts off.
     fn before_offline(&self) {}
     /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush:
-    /// entries that `request` covers were cleared, of `space`, or of kernel memory where there is none. The answer
-    /// comes back in [`released`](Self::released); 0 stands for nothing. For the TLB sanitizer; any context.
+    /// entries that `request` covers were cleared, of `space`, or of kernel memory if that is `None`. The engine passes
+    /// the returned number to [`released`](Self::released); 0 stands for nothing. For the TLB sanitizer; any context.
     #[inline]
     fn gathered(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
         let _ = (space, request);
@@ -279,7 +289,8 @@ pub unsafe trait Platform: Sync + Sized {
     }
 }
 
-/// Prices of TLB flushes, in cycles or any other unit: they decide whether pages are flushed one by one or the tag goes.
+/// Costs of TLB flushes, in cycles or any other unit. From them the engine decides whether to flush pages one by one or
+/// the whole tag.
 ///
 /// # Examples
 /// ```
@@ -293,21 +304,22 @@ pub unsafe trait Platform: Sync + Sized {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushCosts {
-    /// A page that is flushed by itself.
+    /// Cost to flush one page.
     pub page: u64,
-    /// Everything under a tag.
+    /// Cost to flush everything under a tag.
     pub tag: u64,
-    /// A translation that must be loaded again.
+    /// Cost to load one translation again.
     pub refill: u64,
-    /// Translations that are loaded again after a tag was flushed: what a CPU uses of a space until it is flushed again.
+    /// Number of translations that a CPU loads again after its tag was flushed: what it uses of a space until the next
+    /// flush.
     pub refills: u64,
 }
 
 impl FlushCosts {
-    /// Prices of a server of the 2020s.
+    /// Costs on a server of the 2020s.
     pub const TYPICAL: Self = Self { page: 200, tag: 400, refill: 60, refills: 20 };
 
-    /// Most pages that cost no more one by one than the tag and its refills. At least 1.
+    /// The most pages that cost no more to flush one by one than the tag and its refills. At least 1.
     pub const fn ceiling(self) -> u64 {
         let whole = self.tag.saturating_add(self.refill.saturating_mul(self.refills));
         let page = if self.page == 0 { 1 } else { self.page };
@@ -358,7 +370,7 @@ unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalFlush {
-    /// The tag under which entries go; nothing for kernel memory.
+    /// The tag under which entries are dropped; `None` for kernel memory.
     pub tag: Option<Tag>,
     /// What of it goes.
     pub request: FlushRequest,
@@ -374,15 +386,16 @@ impl LocalFlush {
 pub enum OnInstall {
     /// They stay (x86: CR3 with bit 63).
     Keep,
-    /// They go. On hardware without tags every install does this.
+    /// They are dropped. On hardware without tags every install does this.
     Flush,
 }
 
 /// A flush of all CPUs' TLBs, for [`Platform::flush_remote`] (Linux: `broadcast_tlb_flush`).
 pub struct RemoteFlush<'a, P: Platform> {
-    /// The space; nothing for kernel memory.
+    /// The space; `None` for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,
-    /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::tags::FlushMethod)).
+    /// The tag under which every CPU runs it, where there is one such tag (see
+    /// [`FlushMethod`](crate::tags::FlushMethod)).
     pub tag: Option<Tag>,
     /// What of it goes.
     pub request: FlushRequest,
@@ -391,9 +404,9 @@ pub struct RemoteFlush<'a, P: Platform> {
 }
 
 impl<P: Platform> RemoteFlush<'_, P> {
-    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time: the number of the first, and a bit for it and
-    /// each of the 63 that follow (a hart mask, a processor set): members of the space's mask, or for kernel memory all CPUs on
-    /// line. The caller's own bit is among them where it holds translations.
+    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time: the number of the first, and a bit for it
+    /// and each of the 63 that follow (a hart mask, a processor set): members of the space's mask, or for kernel memory
+    /// all CPUs on line. The caller's own bit is among them where it holds translations.
     ///
     /// A CPU that joins the mask after this has been read sees the page tables as they are now.
     pub fn for_each_target(&self, mut visit: impl FnMut(CpuId, u64)) {

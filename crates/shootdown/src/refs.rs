@@ -24,8 +24,8 @@ pub use crate::switch::Borrow;
 
 /// A user reference, which keeps the mappings of a space (Linux: a count in `mm_users`).
 ///
-/// Dropping the last one hands a [`Teardown`] to [`Platform::defer_teardown`]; [`put`](Self::put) returns it instead. Safe
-/// to drop in any context.
+/// Dropping the last one hands a [`Teardown`] to [`Platform::defer_teardown`]; [`put`](Self::put) returns it instead.
+/// Safe to drop in any context.
 #[must_use = "dropping the last user reference tears the mappings down"]
 pub struct UserRef<'m, P: Platform> {
     held: StructLike<'m, P>,
@@ -52,8 +52,8 @@ pub struct Teardown<'m, P: Platform> {
 /// Machine and pointer, without a count.
 struct StructLike<'m, P: Platform> {
     engine: &'m Shootdown<P>,
-    /// Not dropped as a field. A reference drops it as its last step. Where a callback unwinds before that, the count was
-    /// not given up or CPUs may still have the space loaded, so the handle is leaked (SD-10).
+    /// Not dropped as a field. A reference drops it as its last step. Where a callback unwinds before that, the count
+    /// was not given up or CPUs may still have the space loaded, so the handle is leaked (SD-10).
     handle: ManuallyDrop<P::Handle>,
 }
 
@@ -73,7 +73,7 @@ impl<'m, P: Platform> StructLike<'m, P> {
         hw::take_handle(&mut self.handle)
     }
 
-    /// Moves all of it out of a reference that ends.
+    /// Moves the machine and the handle out of a reference that ends.
     fn pass_on(&mut self) -> Self {
         Self::new(self.engine, self.take())
     }

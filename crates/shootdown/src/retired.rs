@@ -1,4 +1,4 @@
-//! Unmapped frames that nobody waits for.
+//! Unmapped frames whose flushes no thread waits for.
 
 use crate::engine::Shootdown;
 use crate::platform::Platform;
@@ -6,12 +6,12 @@ use crate::ticket::Ticket;
 use core::fmt;
 use core::mem::ManuallyDrop;
 
-/// A queue of up to `N` frames, each behind the [`Ticket`] of its flush (SD-8): for where nobody can wait, with interrupts off
-/// or in a destructor, and for where many flushes are waited for at once.
+/// A queue of up to `N` frames, each behind the [`Ticket`] of its flush (SD-8). Use it where the caller cannot wait
+/// (with interrupts off, or in a destructor), and to wait for many flushes at once.
 ///
 /// [`PendingFrames::retire_into`](crate::flush::PendingFrames::retire_into) puts frames in, all of a gather or none;
-/// [`reclaim`](Self::reclaim) takes out those whose flushes are complete. Frames come out in the order in which they went in.
-/// One queue a CPU needs no lock but interrupts off; it allocates nothing.
+/// [`reclaim`](Self::reclaim) takes out those whose flushes are complete. Frames come out in the order in which they
+/// went in. One queue a CPU needs no lock but interrupts off; it allocates nothing.
 ///
 /// Dropping it waits for the flushes, then drops the frames.
 ///
@@ -59,11 +59,11 @@ struct Slot<P: Platform, F> {
 pub struct Deferral(u64);
 
 impl Deferral {
-    /// Until somebody waits for the frames.
+    /// Until a caller waits for the frames.
     pub const FOREVER: Self = Self(u64::MAX);
 
-    /// Until [`Retired::reclaim`] has found the flush incomplete so many times: the CPUs that are late are interrupted then. 0
-    /// means 1.
+    /// Until [`Retired::reclaim`] has found the flush incomplete this many times; then it interrupts the CPUs that are
+    /// late. 0 means 1.
     pub const fn polls(polls: u32) -> Self {
         Self(polls as u64)
     }
@@ -120,8 +120,8 @@ impl<'a, P: Platform, F, const N: usize> Retired<'a, P, F, N> {
         self.len == 0
     }
 
-    /// Hands over each frame that no CPU and no secondary TLB can reach any more, and says how many there were. Never waits; call it in any context
-    /// in which `free` may run.
+    /// Hands over each frame that no CPU and no secondary TLB can reach any more, and says how many there were. Never
+    /// waits; call it in any context in which `free` may run.
     ///
     /// It interrupts CPUs for the oldest flush if that is [deferred](crate::flush::Gather::defer_into) and due.
     pub fn reclaim(&mut self, free: impl FnMut(F)) -> usize {
@@ -144,7 +144,7 @@ impl<'a, P: Platform, F, const N: usize> Retired<'a, P, F, N> {
         self.drain(|engine, ticket, _| engine.wait_until_complete(ticket), free);
     }
 
-    /// Sees that so many places of this engine's are left.
+    /// Checks that the queue is this engine's and has this many places left.
     pub(crate) fn must_take(&self, engine: &Shootdown<P>, places: usize) -> Result<(), RetireError> {
         if !core::ptr::eq(self.engine, engine) {
             return Err(RetireError::OtherEngine);

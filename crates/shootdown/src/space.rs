@@ -89,8 +89,8 @@ impl<P: Platform> AddressSpace<P> {
         Generation(self.history.now())
     }
 
-    /// User references; a snapshot, for statistics. No decision may rest on it: it bounds who may finish, never who
-    /// may begin (SD-9).
+    /// User references; a snapshot, for statistics. Do not decide anything by it: a new user may take a reference at
+    /// any time (SD-9).
     #[inline]
     pub fn users(&self) -> u64 {
         // ORDER: relaxed; for statistics.

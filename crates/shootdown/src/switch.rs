@@ -13,8 +13,8 @@ use core::mem::ManuallyDrop;
 use core::ops::Deref;
 
 impl<P: Platform> Shootdown<P> {
-    /// Makes `next` the space that user code on this CPU runs in (Linux: `switch_mm_irqs_off`). Nothing happens if it is so
-    /// already; a lazy CPU that returns to what it has loaded writes no shared line.
+    /// Makes `next` the space that user code on this CPU runs in (Linux: `switch_mm_irqs_off`). If it is that already,
+    /// nothing happens; a lazy CPU that returns to the space it still has loaded writes no shared line.
     ///
     /// The thread that runs keeps a user reference for as long as it runs in the space. Never waits.
     ///
@@ -37,9 +37,10 @@ impl<P: Platform> Shootdown<P> {
         ThisCpu::enter(self, IrqReason::Switch).switch_to(next);
     }
 
-    /// Switches from one thread to another and hands their references over (Linux: `context_switch`): `running` is this CPU's,
-    /// and keeps the reference of the thread that runs here. Nothing stands for a kernel thread, which is lazy. The answer is the
-    /// reference of the thread that ran before, for its control block; if that thread has exited, [`put`](UserRef::put) it.
+    /// Switches from one thread to another and hands their references over (Linux: `context_switch`): `running` is this
+    /// CPU's, and keeps the reference of the thread that runs here. `None` stands for a kernel thread, which is lazy.
+    /// Returns the reference of the thread that ran before, for its control block; if that thread has exited,
+    /// [`put`](UserRef::put) it.
     ///
     /// # Panics
     /// As [`switch_to`](Self::switch_to); `running` is as before then.
@@ -74,10 +75,11 @@ impl<P: Platform> Shootdown<P> {
     /// Says that user code has stopped on this CPU and a kernel thread runs on whatever is loaded (Linux:
     /// `enter_lazy_tlb`). The space is not counted: its end evicts this CPU. Never waits.
     ///
-    /// From now on nobody waits for this CPU before frames of the space are reused, so user code's stores must be complete. A
-    /// store with release order says so of all but x86's non-temporal ones. There, the kernel has run something that drains
-    /// them on its way here: an interrupt or exception that came from user code, a locked instruction (any spin lock) or SFENCE
-    /// does (SDM volume 3, buffering of write-combining memory locations); SYSCALL and SYSENTER do not.
+    /// From now on no flush waits for this CPU before frames of the space are reused, so user code's stores must be
+    /// complete. The engine's store with release order ensures that, except for x86's non-temporal stores. On x86 the
+    /// kernel must have run something that drains those on its way here: an interrupt or exception that came from user
+    /// code, a locked instruction (any spin lock) or SFENCE does (SDM volume 3, buffering of write-combining memory
+    /// locations); SYSCALL and SYSENTER do not.
     ///
     /// # Examples
     /// ```
@@ -103,8 +105,8 @@ impl<P: Platform> Shootdown<P> {
     /// Loads the kernel's own root on a lazy CPU and takes it out of the mask (Linux: `leave_mm`). Never waits.
     ///
     /// # Panics
-    /// If user code runs on this CPU, or a kernel thread that borrows: call [`enter_lazy`](Self::enter_lazy) first, or drop the
-    /// [`Borrow`].
+    /// If user code runs on this CPU, or a kernel thread that borrows: call [`enter_lazy`](Self::enter_lazy) first, or
+    /// drop the [`Borrow`].
     ///
     /// # Examples
     /// ```
@@ -128,7 +130,7 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Lets a kernel thread work on user memory of a space (Linux: `kthread_use_mm`). The borrower puts itself into the
-    /// mask before it loads anything, like any other CPU: that a count says "one user" never matters (SD-9).
+    /// mask before it loads anything, like any other CPU: no count of users decides who is in the mask (SD-9).
     ///
     /// A kernel thread that is moved to another CPU while it borrows is switched there with
     /// [`switch_to`](Self::switch_to), like a user thread. Never waits.
@@ -260,8 +262,8 @@ impl<P: Platform> Drop for Back<'_, P> {
 /// A space that a kernel thread has borrowed (Linux: between `kthread_use_mm` and `kthread_unuse_mm`); see
 /// [`Shootdown::borrow`]. When it is dropped, the thread goes lazy on the space.
 ///
-/// What else is loaded on this CPU meanwhile, the scheduler takes away again before the thread goes on: debug builds look at
-/// that when it is dropped.
+/// If the scheduler loads another space on this CPU meanwhile, it must switch back before the thread goes on; debug
+/// builds check that when the borrow is dropped.
 #[must_use = "dropped at once, the space is not borrowed"]
 pub struct Borrow<'a, P: Platform> {
     engine: &'a Shootdown<P>,

@@ -1,7 +1,7 @@
 //! The one place where atomics come from.
 //!
-//! Kernels get `core`'s. The packages under `checks` compile this same source with three others: the cells of the explorer
-//! and of loom, so that what is checked is what ships, and instrumented ones, which report each access.
+//! Kernels get `core`'s. The packages under `checks` compile this same source with three others: the cells of the
+//! explorer and of loom, so that what is checked is what ships, and instrumented ones, which report each access.
 
 use core::sync::atomic::Ordering;
 
@@ -39,12 +39,12 @@ pub(crate) enum Waited {
     TimedOut,
 }
 
-/// Whether a condition is worth a look before a wait for it begins. The explorer's wait looks by itself, and a second look
-/// would only multiply its states.
+/// Whether a condition is worth a look before a wait for it begins. The explorer's wait looks by itself, and a second
+/// look would only multiply its states.
 pub(crate) const EAGER: bool = cfg!(not(any(shootdown_explore, shootdown_loom)));
 
-/// Whether a callback may unwind, and its caller go on. Not where panics abort, as on bare metal: what recovers from it costs
-/// nothing there. Checkers abandon a run that panics, and counts are those of bare metal.
+/// Whether a callback may unwind and its caller go on. `false` where panics abort, as on bare metal: there the recovery
+/// code costs nothing. Checkers abandon a run that panics, and counts are those of bare metal.
 pub(crate) const UNWINDS: bool =
     cfg!(all(panic = "unwind", not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))));
 

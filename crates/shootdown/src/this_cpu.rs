@@ -83,7 +83,8 @@ impl<'a, P: Platform> ThisCpu<'a, P> {
         self.were_on
     }
 
-    /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has none from here on.
+    /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has no root from
+    /// here on.
     #[inline]
     pub(crate) fn enter(engine: &'a Shootdown<P>, reason: IrqReason) -> Self {
         let off = Off { engine, were_on: engine.platform().irq_save(reason) };
@@ -115,7 +116,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         Loaded(self.local.published.loaded.load(Ordering::Relaxed))
     }
 
-    /// The same as [`switch_to`](Self::switch_to), for callers that are rare: its code is there once for them.
+    /// The same as [`switch_to`](Self::switch_to), for rare callers, which share one copy of its code.
     #[inline(never)]
     pub(crate) fn switch_to_rarely(self, next: &AddressSpace<P>) {
         self.switch_to(next);
@@ -140,8 +141,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
     ///   full fence                   full fence
     ///   reads generation             reads loaded
     /// ```
-    /// So this CPU sees the generation and catches up, or the initiator sees it active and sends an IPI, or both. Explored
-    /// by `lazy-return` (and loom, `lazy_return_vs_flush`).
+    /// So this CPU sees the generation and catches up, or the initiator sees it active and sends an IPI, or both.
+    /// Explored by `lazy-return` (and loom, `lazy_return_vs_flush`).
     #[inline]
     pub(crate) fn leave_lazy(self, space: &AddressSpace<P>) {
         let changing = Changing(self.local);
@@ -169,8 +170,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
     ///   reads generation
     ///   installs the root
     /// ```
-    /// So this CPU sees the generation and installs with what it must flush, or the initiator sees the bit and "switching"
-    /// and sends an IPI, or both. Explored by `switch-vs-flush`.
+    /// So this CPU sees the generation and installs with what it must flush, or the initiator sees the bit and
+    /// "switching" and sends an IPI, or both. Explored by `switch-vs-flush`.
     #[inline(never)]
     fn load(self, next: &AddressSpace<P>, loaded: Loaded) {
         self.engine.must_own(next);
@@ -270,8 +271,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.arrive_slowly(arrival);
     }
 
-    /// Flushes all tags, since each may have changed hands, then loads the space. What the walker fills in between belongs
-    /// to the root that is still loaded, and goes under its tag.
+    /// Flushes all tags, since each may have changed hands, then loads the space. What the walker fills in between
+    /// belongs to the root that is still loaded, and goes under its tag.
     #[cold]
     #[inline(never)]
     fn load_after_rollover(self, arrival: Arrival<'_, P>) {
@@ -384,8 +385,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
         space.members().remove_self(self.me());
     }
 
-    /// Handles the IPI: everything that may have been asked since the last one. As far as this CPU knows no interrupt is in
-    /// flight any more. If one is, it finds nothing to do, and a request posted meanwhile sends another.
+    /// Handles the IPI: everything that may have been asked since the last one. As far as this CPU knows no interrupt
+    /// is in flight any more. If one is, it finds nothing to do, and a request posted meanwhile sends another.
     ///
     /// ```text
     ///   this CPU                     a CPU that sends
@@ -394,9 +395,10 @@ impl<'a, P: Platform> Cpu<'a, P> {
     ///   flushes, acknowledges
     ///   word := 0, if it is what it was
     /// ```
-    /// The request stays until it is answered. A CPU that asks meanwhile finds it, sends no interrupt, and makes the exchange
-    /// fail; then this CPU answers again. If that exchange fails too, this CPU takes all requests before it answers: a CPU that
-    /// asks from there on sends an interrupt again, so that a handler ends. Explored by `asked-while-answering`.
+    /// The request stays until it is answered. A CPU that asks meanwhile finds it, sends no interrupt, and makes the
+    /// exchange fail; then this CPU answers again. If that exchange fails too, this CPU takes all requests before it
+    /// answers: a CPU that asks from there on sends an interrupt again, so that a handler ends. Explored by
+    /// `asked-while-answering`.
     pub(crate) fn handle_ipi(self) {
         if self.local.requests() == IpiState::REQUESTED {
             self.answer();

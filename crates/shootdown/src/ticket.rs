@@ -2,9 +2,10 @@
 //!
 //! # Why a ticket remembers which CPUs have answered
 //!
-//! A CPU that has another space loaded is done with a flush: it reads the generation before it comes back. Once it begins any
-//! switch it says "between two roots" and nothing else, which must count as not done (SD-5). So a question that is asked of all
-//! CPUs each time would be answered yes and then no. A ticket asks one CPU after the other, and none again that was done:
+//! A CPU that has another space loaded is done with a flush: it reads the generation before it comes back. Once it
+//! begins any switch, its word says only "between two roots", which must count as not done (SD-5). So a check that asks
+//! all CPUs each time could say yes and later no. A ticket asks one CPU after the other, and never asks again a CPU
+//! that was done:
 //!
 //! ```text
 //!   CPU that looks                 a CPU that was done
@@ -12,9 +13,9 @@
 //!   it is done, for good           full fence
 //!   ... never looks again          reads the generation of this flush, or of a later one
 //! ```
-//! The generation comes before the fence of the CPU that announced it, and the look after that fence. So the fence of the switch,
-//! which comes after a look that found nothing of it, is the later one, and what follows it sees the generation. Explored by
-//! `ticket-vs-switch`.
+//! The CPU that announced the flush wrote the generation before its fence, and the ticket reads `loaded` after that
+//! fence. If that read did not see the switch, the fence of the switch is the later of the two, so the loads after it
+//! see the generation. Explored by `ticket-vs-switch`.
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
@@ -70,9 +71,9 @@ impl Awaited {
 
     /// Whether `cpu` may use the space before it has caught up.
     ///
-    /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy and only
-    /// leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`: what `caught` says
-    /// belongs to that loading or to a later one, and a later one means that this one has ended.
+    /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy
+    /// and only leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`:
+    /// what `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
     #[inline]
     pub(crate) fn is_behind<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
         let loaded = engine.loaded_of(cpu);
@@ -104,13 +105,13 @@ impl Awaited {
     }
 }
 
-/// The completion of a flush, to ask for later: it borrows nothing, and no space need outlive it.
+/// The completion of a flush, to check later. It borrows nothing, and may outlive the space.
 ///
-/// [`Pending::detach`](crate::flush::Pending::detach) makes one, and [`Shootdown::is_complete`] asks it. It can be kept in
-/// a queue, moved to another CPU, or dropped, which waits for nothing and gives nothing back.
+/// [`Pending::detach`](crate::flush::Pending::detach) makes one, and [`Shootdown::is_complete`] asks it. You can keep
+/// it in a queue or move it to another CPU. Dropping it waits for nothing and frees nothing.
 ///
-/// What waits for the flush besides frames (a range of kernel addresses, say) is kept beside it; frames are better kept in a
-/// [`Retired`](crate::flush::Retired).
+/// Keep beside it whatever else waits for the flush (a range of kernel addresses, say). For frames, use a
+/// [`Retired`](crate::flush::Retired) queue instead.
 #[must_use = "old translations may be in use until `is_complete` says that they are not"]
 pub struct Ticket<P: Platform> {
     /// Identity of the engine.
@@ -135,7 +136,7 @@ const ALL: u32 = u32::MAX;
 /// The same while secondary TLBs may not be: what is awaited is their position.
 const CPUS: u32 = u32::MAX - 1;
 
-/// The ticket is that of a flush of another engine.
+/// The ticket is of another engine's flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForeignTicket;
 
@@ -163,7 +164,7 @@ impl<P: Platform> Ticket<P> {
         Self { engine, awaited, sender, next: 0, marks: TOLD, platform: PhantomData }
     }
 
-    /// The ticket of a flush that concerned nobody but the CPU that sent it. Every engine takes it.
+    /// The ticket of a flush that concerned only the CPU that sent it. Every engine takes it.
     pub(crate) fn complete() -> Self {
         let awaited = Awaited { address: Awaited::KERNEL, generation: 0, levels: Levels::Leaf };
         Self { engine: 0, awaited, sender: None, next: ALL, marks: TOLD, platform: PhantomData }
@@ -231,7 +232,7 @@ impl<P: Platform> Ticket<P> {
         (self.awaited.address, self.awaited.generation) == (space.address(), Awaited::LEFT)
     }
 
-    /// Asks those that were not done when it was asked last: CPUs, then secondary TLBs.
+    /// Asks the CPUs that were not done at the last call, then secondary TLBs.
     pub(crate) fn poll(&mut self, engine: &Shootdown<P>) -> bool {
         let Some(behind) = self.first_behind(engine) else { return !self.waits_for_secondary() };
         engine.ask_again(self, behind);
@@ -292,11 +293,12 @@ impl<P: Platform> fmt::Debug for Ticket<P> {
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// Whether the flush is complete: no CPU and no secondary TLB can use the old translations. Once the answer is `true`, it stays `true`, whatever
-    /// CPUs do (SD-16). It reads, and never waits; call it in any context, non-maskable interrupts too.
+    /// Whether the flush is complete: no CPU and no secondary TLB can use the old translations. Once the answer is
+    /// `true`, it stays `true`, whatever CPUs do (SD-16). It reads, and never waits; call it in any context,
+    /// non-maskable interrupts too.
     ///
-    /// Where the platform [answers for CPUs](Platform::FLUSHES_ON_ENTRY) it does one thing more: a CPU that was skipped and
-    /// runs again is sent an IPI. Call it with interrupts off or preemption off there.
+    /// Where the platform [answers for CPUs](Platform::FLUSHES_ON_ENTRY) it does one thing more: a CPU that was skipped
+    /// and runs again is sent an IPI. Call it with interrupts off or preemption off there.
     ///
     /// # Errors
     /// [`ForeignTicket`], of a flush of another engine that is not known to be complete.
@@ -318,7 +320,7 @@ impl<P: Platform> Shootdown<P> {
         Ok(ticket.poll(self))
     }
 
-    /// Waits until the flush is complete. It need not be the thread or the CPU that sent it.
+    /// Waits until the flush is complete. Any thread on any CPU may call it, not only the sender.
     ///
     /// # Errors
     /// [`ForeignTicket`]; nothing was waited for.
@@ -368,8 +370,8 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
-    /// was sent an IPI before, that one is pending or the acknowledgement is close.
+    /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless
+    /// asked. If it was sent an IPI before, that one is pending or the acknowledgement is close.
     fn ask_again(&self, ticket: &Ticket<P>, cpu: CpuId) {
         if P::FLUSHES_ON_ENTRY && ticket.was_told() {
             let pinned = self.platform().pin();

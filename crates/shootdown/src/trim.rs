@@ -16,9 +16,9 @@ impl<P: Platform> Shootdown<P> {
     /// space, CPUs that ran it before take their bits away. Each removes itself, in its IPI handler, so a borrower that
     /// arrives meanwhile cannot lose the bit that it has just set.
     ///
-    /// A request and no promise: a CPU that goes idle meanwhile stays a member until the next one. Waits until no
-    /// request names the space any more; a CPU that has not answered after [`STALL_POLLS`](Platform::STALL_POLLS) polls is
-    /// asked no longer.
+    /// This is a request, not a guarantee: a CPU that goes idle meanwhile stays a member until the next trim. Waits
+    /// until no request names the space any more; after [`STALL_POLLS`](Platform::STALL_POLLS) polls it withdraws the
+    /// request from a CPU that has not answered.
     ///
     /// # Panics
     /// If another engine made the space.
@@ -121,10 +121,10 @@ impl<P: Platform> Shootdown<P> {
 
     /// Waits until `cpu`'s mailbox does not name `space`; takes the request back from a CPU that is off line or late.
     ///
-    /// The box may name the space again each time this CPU looks: others trim it too, and `cpu` comes back to it in between.
-    /// So the first wait has a bound. The last one has none, and needs none: it ends as soon as this CPU looks when `cpu` is
-    /// not in the few instructions of an answer, which have interrupts off and wait for nobody; each further answer takes a
-    /// call of `trim` elsewhere, an IPI, and two switches of `cpu`.
+    /// The box may name the space again each time this CPU looks: others trim it too, and `cpu` comes back to it in
+    /// between. So the first wait has a bound. The last one has none, and needs none: it ends as soon as this CPU looks
+    /// when `cpu` is not in the few instructions of an answer, which have interrupts off and wait for nobody; each
+    /// further answer takes a call of `trim` elsewhere, an IPI, and two switches of `cpu`.
     fn await_trim(&self, space: &AddressSpace<P>, cpu: CpuId) {
         let request = &self.platform().local(cpu).mail.trim;
         let address = space.address();

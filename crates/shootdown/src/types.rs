@@ -1,4 +1,4 @@
-//! Numbers that the engine deals in, each a type of its own.
+//! The engine's numbers, each with a type of its own.
 
 use core::fmt;
 
@@ -308,7 +308,8 @@ impl FlushRequest {
     /// Most pages that fit the word of a request.
     const COUNT_MAX: u64 = 0xff;
 
-    /// Covers these pages (Linux: `flush_tlb_mm_range`), of which only leaf entries changed: a CPU that is lazy on the space may be skipped.
+    /// Covers these pages (Linux: `flush_tlb_mm_range`). Only their leaf entries changed, so a CPU that is lazy on the
+    /// space may be skipped.
     #[inline]
     pub const fn pages(range: PageRange) -> Self {
         Self { place: range.start | (range.size as u64) << Self::SIZE_SHIFT, count: range.count }
@@ -320,13 +321,14 @@ impl FlushRequest {
         Self { place: 0, count: 0 }
     }
 
-    /// Covers no translation but what a CPU has fetched of code: each CPU synchronises its context before it runs code
-    /// of the space again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`). Code was
-    /// written before.
+    /// Covers no translation, but the instructions that a CPU has fetched: each CPU synchronises its context before it
+    /// runs code of the space again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`).
+    /// Write the code before.
     ///
-    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not know of it drops
-    /// the page at address 0. Where no IPI is sent and what flushes instead synchronises no context
-    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)), verbs that are given this panic before anything has changed.
+    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. A platform that does
+    /// not handle it drops the page at address 0. If the platform flushes without IPIs and that synchronises no context
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)), verbs that are given this request panic before
+    /// anything has changed.
     ///
     /// # Examples
     /// ```
@@ -358,7 +360,7 @@ impl FlushRequest {
         Self { place: self.place | Self::TABLES_FREED, ..self }
     }
 
-    /// The pages; nothing for everything.
+    /// The pages; `None` for everything.
     #[inline]
     pub const fn range(&self) -> Option<PageRange> {
         if self.count == 0 { None } else { Some(self.own_pages()) }
@@ -444,7 +446,7 @@ impl fmt::Debug for FlushRequest {
     }
 }
 
-/// Which levels of a page's translation go.
+/// Which levels of a page's translation are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Levels {
     /// The last one: what the walker caches of the levels above may stay.

@@ -1,6 +1,6 @@
-//! Work that is left where a callback unwinds in the middle of a call; `docs/hard-life.md` has the table.
+//! What remains to be done when a callback unwinds in the middle of a call; `docs/hard-life.md` has the table.
 //!
-//! Where panics abort all of this is nothing.
+//! Where panics abort, all of this compiles to nothing.
 
 use crate::engine::Shootdown;
 use crate::hw;
@@ -25,8 +25,8 @@ impl<P: Platform> Drop for Off<'_, P> {
     }
 }
 
-/// The handling of IPI requests that were taken. If it is dropped while a callback unwinds, it puts a request back: a CPU
-/// that waits for the answer interrupts this CPU again after a stall.
+/// The handling of IPI requests that were taken. If it is dropped while a callback unwinds, it puts a request back: a
+/// CPU that waits for the answer interrupts this CPU again after a stall.
 pub(crate) struct Unanswered<'a>(pub(crate) &'a CpuLocal);
 
 impl Drop for Unanswered<'_> {
@@ -40,8 +40,8 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-/// A change of what is loaded that is under way. If it is dropped while a callback unwinds, the CPU stays between two roots:
-/// what the hardware has loaded, and what it holds under which tag, is unknown until [`Cpu::settle`].
+/// A change of what is loaded that is under way. If it is dropped while a callback unwinds, the CPU stays between two
+/// roots: what the hardware has loaded, and what it holds under which tag, is unknown until [`Cpu::settle`].
 pub(crate) struct Changing<'a>(pub(crate) &'a CpuLocal);
 
 impl Drop for Changing<'_> {
@@ -64,8 +64,8 @@ impl<P: Platform> Cpu<'_, P> {
         }
     }
 
-    /// Loads nothing and forgets everything, where a callback has left this CPU between two roots by unwinding. Until then
-    /// flushes and ends of spaces wait for the CPU. It may be in the masks of both spaces, and stays there.
+    /// Loads nothing and forgets everything, where a callback has left this CPU between two roots by unwinding. Until
+    /// then flushes and ends of spaces wait for the CPU. It may be in the masks of both spaces, and stays there.
     #[inline]
     pub(crate) fn settle(self) {
         if UNWINDS && self.loaded() == Loaded::SWITCHING {

@@ -1,7 +1,8 @@
 //! CPUs that run user code and must not be disturbed (Linux: `nohz_full`, and deferred IPIs for kernel TLB flushes).
 //!
-//! User code cannot use a translation of kernel memory, so a CPU that runs it need not flush one before it comes into the kernel.
-//! [`Published::kernel_caught`](crate::percpu::Published) says so: with [`IN_USER`] it is above every generation.
+//! User code cannot use a translation of kernel memory, so a CPU that runs it need not flush one before it comes into
+//! the kernel. [`Published::kernel_caught`](crate::percpu::Published) says so: with [`IN_USER`] it is above every
+//! generation.
 //!
 //! ```text
 //!   this CPU, on entry            initiator of a flush of kernel memory
@@ -10,9 +11,10 @@
 //!   reads generation, flushes     reads the mark
 //! ```
 //! So this CPU sees the generation and flushes before it uses what was unmapped, or the initiator sees it in the kernel
-//! and sends an IPI or leaves the flush to its entry, or both. Explored by `user-mode-entry` (and loom, `user_mode_vs_kernel_flush`). Walkers read page
-//! tables whatever the mode, so a flush that frees tables does not look at the mark (SD-7). Nor does any where the
-//! platform says that no CPU enters user mode so ([`Platform::USER_MODE`]): it interrupts every CPU.
+//! and sends an IPI or leaves the flush to its entry, or both. Explored by `user-mode-entry` (and loom,
+//! `user_mode_vs_kernel_flush`). Walkers read page tables whatever the mode, so a flush that frees tables does not look
+//! at the mark (SD-7). Nor does any where the platform says that no CPU enters user mode so ([`Platform::USER_MODE`]):
+//! it interrupts every CPU.
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
@@ -27,19 +29,20 @@ impl<P: Platform> Shootdown<P> {
     /// Says that this CPU is about to run user code, and will catch up before it uses kernel memory again (Linux:
     /// `ct_user_enter`). Until [`exit_user`](Self::exit_user), flushes of kernel memory neither interrupt it nor wait
     /// for it, unless they free page tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full
-    /// fence. Where kernel memory is flushed by broadcasts it spares nobody anything.
+    /// fence. Where kernel memory is flushed by broadcasts it saves nothing.
     ///
-    /// The platform has [`USER_MODE`](Platform::USER_MODE) set. Where it has not, debug builds panic; in others flushes
+    /// The platform must have [`USER_MODE`](Platform::USER_MODE) set. If not, debug builds panic; in others flushes
     /// interrupt this CPU all the same.
     ///
-    /// Flushes of spaces interrupt it as ever: user code uses those. Whatever interrupts it takes the mark away with
-    /// `exit_user`, so each way back to user mode calls this again.
+    /// Flushes of spaces interrupt it as ever: user code uses those. Each handler that interrupts it removes the mark
+    /// with `exit_user`, so each way back to user mode calls this again.
     ///
     /// # Safety
     /// The caller must ensure that:
     /// 1. interrupts are off, and stay off until user code runs;
-    /// 2. the first thing that this CPU does when it comes into the kernel again, by whatever way, a reset among them, is
-    ///    to call [`exit_user`](Self::exit_user) with interrupts off, or for a non-maskable interrupt [`in_nmi`](Self::in_nmi);
+    /// 2. the first thing that this CPU does when it comes into the kernel again, by whatever way, a reset among them,
+    ///    is to call [`exit_user`](Self::exit_user) with interrupts off, or for a non-maskable interrupt
+    ///    [`in_nmi`](Self::in_nmi);
     /// 3. what it uses of kernel memory until that has returned is never unmapped, and its code never changed: code and
     ///    stacks of the entry, the engine, the memory of this CPU, and what hardware reads and writes meanwhile
     ///    (descriptor tables, trace buffers).
@@ -79,8 +82,8 @@ impl<P: Platform> Shootdown<P> {
     /// The caller must ensure that:
     /// 1. interrupts are off on this CPU, and stay off until it returns: a thread that is moved would acknowledge for
     ///    another CPU;
-    /// 2. it does not come between the steps of a call of the engine that has interrupts off on this CPU: what may calls
-    ///    [`in_nmi`](Self::in_nmi).
+    /// 2. it does not come between the steps of a call of the engine that has interrupts off on this CPU: what may
+    ///    calls [`in_nmi`](Self::in_nmi).
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
     pub unsafe fn exit_user(&self) {
         let this_cpu = Cpu::in_handler(self);

@@ -18,10 +18,10 @@ use core::sync::atomic::Ordering;
 ///   polls the word               old := word; word += a request
 ///   takes the word, handles      sends the IPI if old was 0
 /// ```
-/// Every change of the IPI word is one atomic exchange. A sender that finds "polling" has left its request for this CPU's
-/// next exchange, which handles it. The last exchange of a wait stores 0, and from then on senders interrupt again. If an
-/// interrupt was sent to this CPU and its request was handled before it arrived, the exchange stores "in flight" instead,
-/// and no other interrupt is sent until it has arrived. Explored by `two-flushers`, `ipi-in-flight`.
+/// Every change of the IPI word is one atomic exchange. A sender that finds "polling" has left its request for this
+/// CPU's next exchange, which handles it. The last exchange of a wait stores 0, and from then on senders interrupt
+/// again. If an interrupt was sent to this CPU and its request was handled before it arrived, the exchange stores "in
+/// flight" instead, and no other interrupt is sent until it has arrived. Explored by `two-flushers`, `ipi-in-flight`.
 pub(crate) struct IpiPoller<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     local: &'a CpuLocal,
@@ -46,8 +46,8 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
         !without(Rule::WaitHandlesIpis) && (state.is_requested() || !state.is_polling())
     }
 
-    /// Stores `next` of the IPI word and handles what was pending. A nested interrupt may wait for other CPUs, which handle
-    /// their own requests meanwhile.
+    /// Stores `next` of the IPI word and handles what was pending. A nested interrupt may wait for other CPUs, which
+    /// handle their own requests meanwhile.
     #[inline]
     fn take_requests(&self, usual: IpiState, next: fn(IpiState) -> IpiState) {
         if !without(Rule::WaitHandlesIpis) && self.local.take_requests(usual, next) {
@@ -62,8 +62,8 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
         ThisCpu::enter(self.engine, IrqReason::HandleIpi).answer_apart();
     }
 
-    /// Waits until `ready`, handling this CPU's own IPI requests (SD-11), and tells the platform when `cpu` does not answer
-    /// in time.
+    /// Waits until `ready`, handling this CPU's own IPI requests (SD-11), and tells the platform when `cpu` does not
+    /// answer in time.
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
         let mut polls = 0;
         while self.wait_or_time_out(&mut polls, &ready) == Waited::TimedOut {
@@ -94,8 +94,8 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
         }
     }
 
-    /// Waits until secondary TLBs have worked off their queue up to `position`, as for a CPU, and tells the platform when they are
-    /// late. No IPI would help.
+    /// Waits until secondary TLBs have worked off their queue up to `position`, as for a CPU, and tells the platform
+    /// when they are late. No IPI would help.
     fn wait_for_secondary(&self, position: u64) {
         let (engine, mut polls) = (self.engine, 0);
         while self.wait_or_time_out(&mut polls, &|| engine.secondary_is_done(position)) == Waited::TimedOut {
@@ -128,7 +128,7 @@ impl<P: Platform> Drop for IpiPoller<'_, P> {
 impl<P: Platform> Shootdown<P> {
     /// Waits as [`IpiPoller::wait_for`] does, and polls no longer than that takes.
     ///
-    /// Not generic, so that its code is there once.
+    /// Not generic, so that there is one copy of its code.
     #[inline(never)]
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         let pin = self.platform().pin();
@@ -142,8 +142,8 @@ impl<P: Platform> Shootdown<P> {
         IpiPoller::begin(self, &pin).wait_for_secondary(position);
     }
 
-    /// Waits for something that need not happen: until `ready`, or until `cpu` has timed out once, was reported and was sent
-    /// another IPI.
+    /// Waits for something that may never happen: until `ready`, or until `cpu` has timed out once, was reported and
+    /// was sent another IPI.
     #[inline(never)]
     pub(crate) fn wait_or_time_out(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         let pin = self.platform().pin();

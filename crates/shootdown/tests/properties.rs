@@ -1,5 +1,5 @@
-//! Any order of calls on a machine of soft TLBs: no access finds a translation that a finished gather has covered, every
-//! frame comes back once and no sooner, and masks name exactly the CPUs that have a root loaded.
+//! Any order of calls on a machine of soft TLBs: no access finds a translation that a finished gather has covered,
+//! every frame comes back once and no sooner, and masks name exactly the CPUs that have a root loaded.
 
 #[path = "machine/mod.rs"]
 mod machine;
@@ -160,8 +160,8 @@ impl World {
         self.check_mask(user);
     }
 
-    /// The flush that was just made saw in the mask exactly those who had the root loaded then; flushing tables kept takes
-    /// nobody out.
+    /// The flush that was just made saw in the mask exactly those who had the root loaded then; flushing tables kept
+    /// takes nobody out.
     fn check_mask(&self, user: &User) {
         let hardware = self.host.hardware.borrow();
         let loaded = (0..).zip(&*hardware).filter(|(_, cpu)| cpu.root == Some(user.root()));

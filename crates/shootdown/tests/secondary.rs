@@ -1,5 +1,5 @@
-//! Secondary TLBs are told once a flush and waited for by every kind of completion (SD-22), on a machine with a device that shares
-//! the first space.
+//! Secondary TLBs are told once a flush and waited for by every kind of completion (SD-22), on a machine with a device
+//! that shares the first space.
 
 #[path = "machine/mod.rs"]
 mod machine;

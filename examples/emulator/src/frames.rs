@@ -1,8 +1,8 @@
 //! The host's memory: frames, and who owns each.
 //!
-//! A frame is the guest's, the neighbour's (another user of the same host, who fills what it gets with a canary and looks at
-//! it again before it gives the frame up) or free. Every change of owner is a new epoch. A virtual CPU that still uses a
-//! translation of an earlier epoch uses memory that is somebody else's, whatever it reads there.
+//! A frame is the guest's, the neighbour's (another user of the same host, who fills what it gets with a canary and
+//! looks at it again before it gives the frame up) or free. Every change of owner is a new epoch. A virtual CPU that
+//! still uses a translation of an earlier epoch uses memory that is somebody else's, whatever it reads there.
 
 use crate::isa::Size;
 use std::sync::Mutex;
@@ -29,13 +29,13 @@ pub struct Frames {
 pub struct Owner {
     /// How often the frame changed hands.
     pub epoch: u32,
-    /// By whom it is used.
+    /// Its user.
     pub holder: Holder,
     /// Whether it is being copied, so that nobody may write it.
     pub sealed: bool,
 }
 
-/// By whom a frame is used.
+/// The user of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// Nobody.
@@ -107,7 +107,7 @@ impl Frames {
     /// Has the neighbour look at its oldest frames and give up what it holds beyond its measure, or all of it.
     ///
     /// # Errors
-    /// A frame that somebody else has written to.
+    /// A frame that another owner has written to.
     pub fn take_back(&self, most: usize) -> Result<(), Trampled> {
         loop {
             let mut held = lock(&self.neighbours);

@@ -7,10 +7,10 @@
 //! $ cargo run --release -- migrate --drop-rule SD-3   # exit 1: the emulator's check names CPU, page and flush
 //! ```
 //!
-//! Harts run RV64IMA in supervisor and user mode with Sv39 page tables, and call the firmware by SBI. Each is a thread and a
-//! [virtual CPU](shootdown_host::VirtualCpu). While they run, the host moves the guest's memory from frame to frame, as a
-//! balloon, a merger of equal pages or a migration does, and gives every frame that the guest has left to a neighbour, who
-//! overwrites it at once.
+//! Harts run RV64IMA in supervisor and user mode with Sv39 page tables, and call the firmware by SBI. Each is a thread
+//! and a [virtual CPU](shootdown_host::VirtualCpu). While they run, the host moves the guest's memory from frame to
+//! frame, as a balloon, a merger of equal pages or a migration does, and gives every frame that the guest has left to a
+//! neighbour, who overwrites it at once.
 //!
 //! # What an address space is here
 //!
@@ -21,40 +21,42 @@
 //!                  TLB under the guest's ASIDs                   TLB under the engine's tags
 //! ```
 //!
-//! - **Guest-physical memory is an address space of the engine.** The host changes its table while harts run: it makes pages
-//!   read-only, flushes, copies, maps the copies, and gives the old frames to a gather, which lets go of them when no virtual
-//!   CPU can reach them any more (`vm/mover.rs`). Without the engine that would be use after free in somebody else's memory.
-//!   A hart that waits, calls the firmware or meets a page that is being copied is outside guest code: flushes pass it over.
-//! - **Guest-virtual translations are the guest's.** They are under no tag of the engine's and lead to guest-physical memory,
-//!   so that a stale one harms the guest alone. A hart's `sfence.vma` drops its own. SBI's remote fence reaches the harts that
-//!   the guest names ([`Harts::fence`](shootdown_host::Harts::fence)), in the address space that it names: those in guest code
-//!   are waited for, the others drop what was fenced when they come back. When to fence is the guest's business.
+//! - **Guest-physical memory is an address space of the engine.** The host changes its table while harts run: it makes
+//!   pages read-only, flushes, copies, maps the copies, and gives the old frames to a gather, which lets go of them
+//!   when no virtual CPU can reach them any more (`vm/mover.rs`). Without the engine that would be use after free in
+//!   somebody else's memory. A hart that waits, calls the firmware or meets a page that is being copied is outside
+//!   guest code: flushes pass it over.
+//! - **Guest-virtual translations are the guest's.** They are under no tag of the engine's and lead to guest-physical
+//!   memory, so that a stale one harms the guest alone. A hart's `sfence.vma` drops its own. SBI's remote fence reaches
+//!   the harts that the guest names ([`Harts::fence`](shootdown_host::Harts::fence)), in the address space that it
+//!   names: those in guest code are waited for, the others drop what was fenced when they come back. When to fence is
+//!   the guest's business.
 //!
 //! # What is checked
 //!
-//! `findings.rs` says what can be found. Each frame has an owner and an epoch, which changes with the owner; a TLB's entry
-//! remembers the epoch in which it was made. A hart that reads or writes a frame through an entry of another epoch has used
-//! what is somebody else's, whatever it found there. The neighbour looks for overwritten canaries as well. A guest-virtual
-//! translation, and the right to the access, is compared with the guest's page tables at every fetch, load and store: one that
-//! outlives a complete fence for any address of its leaf is the host's fault, one for which the guest has not fenced is the
-//! guest's own, and it is told.
+//! `findings.rs` says what can be found. Each frame has an owner and an epoch, which changes with the owner; a TLB's
+//! entry remembers the epoch in which it was made. A hart that reads or writes a frame through an entry of another
+//! epoch has used what is somebody else's, whatever it found there. The neighbour looks for overwritten canaries as
+//! well. A guest-virtual translation, and the right to the access, is compared with the guest's page tables at every
+//! fetch, load and store: one that outlives a complete fence for any address of its leaf is the host's fault, one for
+//! which the guest has not fenced is the guest's own, and it is told.
 //!
-//! That is about what was used. The TLB sanitizer (`vm/watch.rs`) is told of each flush and each gather, and says when a
-//! frame is given back that a CPU could still use, whether it does or not, and which flush is missing.
+//! That is about what was used. The TLB sanitizer (`vm/watch.rs`) is told of each flush and each gather, and says when
+//! a frame is given back that a CPU could still use, whether it does or not, and which flush is missing.
 //!
 //! Guests cannot harm the host: all memory that they reach is the array of frames, whatever their page tables say.
 //!
 //! # Removing a rule
 //!
-//! The machine (`vm/`) is compiled twice: on the engine as it ships (`shipped.rs`), and on the same source with the switches
-//! that remove a rule (`breakable.rs`), which `--drop-rule` runs. The guest `migrate` shows the absence of SD-1, SD-3, SD-4,
-//! SD-5 and SD-9, and often of SD-6, SD-8 and SD-14. The others are about what this machine has not got (several spaces,
-//! freed tables, hotplug).
+//! The machine (`vm/`) is compiled twice: on the engine as it ships (`shipped.rs`), and on the same source with the
+//! switches that remove a rule (`breakable.rs`), which `--drop-rule` runs. The guest `migrate` shows the absence of
+//! SD-1, SD-3, SD-4, SD-5 and SD-9, and often of SD-6, SD-8 and SD-14. The others are about what this machine has not
+//! got (several spaces, freed tables, hotplug).
 //!
 //! # What is left out
 //!
-//! Compressed instructions, floating point, timers, devices. Store-conditional compares values, so that it does not notice a
-//! value that has changed and changed back. Accessed and dirty bits are the guest's to set.
+//! Compressed instructions, floating point, timers, devices. Store-conditional compares values, so that it does not
+//! notice a value that has changed and changed back. Accessed and dirty bits are the guest's to set.
 
 mod args;
 mod breakable;

@@ -35,8 +35,8 @@ impl Kind {
     }
 }
 
-/// What a page of guest-virtual memory is: 4 KiB of guest-physical memory, and the permissions and the size of the leaf that
-/// maps it.
+/// What a page of guest-virtual memory is: 4 KiB of guest-physical memory, and the permissions and the size of the leaf
+/// that maps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// Guest-physical address of the page.
@@ -93,7 +93,8 @@ pub fn asid(satp: u64) -> u16 {
     (satp >> 44) as u16
 }
 
-/// Walks the page tables from `satp`; `read` reads a double word of guest-physical memory. `None` where nothing is mapped.
+/// Walks the page tables from `satp`; `read` reads a double word of guest-physical memory. `None` where nothing is
+/// mapped.
 ///
 /// # Errors
 /// What `read` answers.

@@ -1,4 +1,5 @@
-//! A guest on Hyper-V: it sends no IPI, and flushes by hypercalls that name processors, for user and kernel memory alike.
+//! A guest on Hyper-V: it sends no IPI, and flushes by hypercalls that name processors, for user and kernel memory
+//! alike.
 
 mod platform;
 

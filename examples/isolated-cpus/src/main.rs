@@ -1,6 +1,6 @@
-//! A preemptible kernel with isolated CPUs (Linux: `nohz_full`), which run one thread each in user mode and must not be interrupted.
-//! User code uses no kernel memory, so flushes of it neither interrupt such a CPU nor wait for it: it flushes as it comes into the
-//! kernel, before it touches anything that can be unmapped.
+//! A preemptible kernel with isolated CPUs (Linux: `nohz_full`), which run one thread each in user mode and must not be
+//! interrupted. User code uses no kernel memory, so flushes of it neither interrupt such a CPU nor wait for it: it
+//! flushes as it comes into the kernel, before it touches anything that can be unmapped.
 
 mod platform;
 
@@ -27,7 +27,8 @@ static ENGINE: Coherent<Hardware<&'static Machine>> =
 /// Whether a CPU runs user code: a kernel reads it from the registers that an interrupt has saved.
 static IN_USER: [AtomicBool; CPUS] = [const { AtomicBool::new(false) }; CPUS];
 
-/// The first thing that runs on every way into the kernel, with interrupts off. Says whether the CPU comes from user mode.
+/// The first thing that runs on every way into the kernel, with interrupts off. Says whether the CPU comes from user
+/// mode.
 fn kernel_entry() -> bool {
     // SAFETY: 1. interrupts are off here; 2. an interrupt finds no call of the engine under way, which have them off.
     unsafe { ENGINE.exit_user() };

@@ -1,8 +1,8 @@
-//! The guest, as its translated code would run: hart 0 maps a window to one of two regions in turn, and overwrites the region
-//! that the window has left. Harts 1 and 2 read through the window. Hart 3 has nothing to do with it.
+//! The guest, as its translated code would run: hart 0 maps a window to one of two regions in turn, and overwrites the
+//! region that the window has left. Harts 1 and 2 read through the window. Hart 3 has nothing to do with it.
 //!
-//! The window is one leaf of 2 MiB. Hart 0 fences one address of it, on harts 1 and 2 by their mask; the readers use another
-//! page of the leaf too.
+//! The window is one leaf of 2 MiB. Hart 0 fences one address of it, on harts 1 and 2 by their mask; the readers use
+//! another page of the leaf too.
 
 use crate::fibers::Hart;
 use crate::platform::{HARTS, State};
@@ -115,7 +115,7 @@ fn spin(hart: &mut Hart, memory: &Memory) {
     blocks(hart, memory, |_| std::hint::spin_loop());
 }
 
-/// Runs a block over and over, as a translator's main loop does: until its word says that somebody wants the hart.
+/// Runs a block over and over, as a translator's main loop does: until its word says that the hart must poll.
 fn blocks(hart: &mut Hart, memory: &Memory, mut block: impl FnMut(&mut Hart)) {
     let state = &memory.states[hart.guest.id().index()];
     while !memory.has_ended() {

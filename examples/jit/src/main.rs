@@ -5,9 +5,9 @@
 //! $ cargo run -p example-jit -- no-fence  # exit 1: the guest leaves its fence out, and reads are stale
 //! ```
 //!
-//! `platform.rs` and `fibers.rs` are what such an embedder writes for the engine: a word that translated code polls, which fiber
-//! runs, and a yield that nobody waits for. `guest.rs` is the guest. `shootdown doctor examples/jit` examines `platform.rs`, with
-//! the host package around it, on a simulated machine.
+//! `platform.rs` and `fibers.rs` are what such an embedder writes for the engine: a word that translated code polls,
+//! which fiber runs, and a yield that nobody waits for. `guest.rs` is the guest. `shootdown doctor examples/jit`
+//! examines `platform.rs`, with the host package around it, on a simulated machine.
 
 mod fibers;
 mod guest;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     let states: Arc<[State; HARTS]> = Arc::default();
-    // Fibers own what they use for good.
+    // Fibers own what they use until the program ends.
     let machine = Box::leak(Box::new(platform::machine(&states).build().expect("a few harts fit")));
     let space = machine.new_space(());
     let memory = GUEST.get_or_init(|| Memory::new(machine, states, fencing));

@@ -1,4 +1,5 @@
-//! What the translator tells the engine of its machine. `shootdown doctor` examines this file as it stands; `doctor.rs` is how.
+//! What the translator tells the engine of its machine. `shootdown doctor` examines this file as it stands; `doctor.rs`
+//! is how.
 
 use super::running_hart;
 use shootdown_host::sync::{AtomicU32, AtomicU64};

@@ -1,7 +1,8 @@
-//! A machine in software, for customers of the coherence layer: four CPUs with tagged TLBs, interrupts, page tables, and a hypervisor
-//! below. One thread runs all CPUs in turn, so that each program does the same on every run.
+//! A machine in software, for customers of the coherence layer: four CPUs with tagged TLBs, interrupts, page tables,
+//! and a hypervisor below. One thread runs all CPUs in turn, so that each program does the same on every run.
 //!
-//! The machine is [`Ports`], as the simulated machine of `shootdown doctor` is: a customer's `platform.rs` runs on either.
+//! The machine is [`Ports`], as the simulated machine of `shootdown doctor` is: a customer's `platform.rs` runs on
+//! either.
 
 use shootdown::flush::{Levels, PageRange, VirtAddr};
 use shootdown::ports::{Entries, FlushCalls, Ports};

@@ -1,4 +1,5 @@
-//! The models of this package: `cargo run --release` checks them, `cargo run --release -- explain NAME` draws how one fails.
+//! The models of this package: `cargo run --release` checks them, `cargo run --release -- explain NAME` draws how one
+//! fails.
 
 mod counted_acks;
 

@@ -1,5 +1,5 @@
-//! A kernel that counts references to its spaces by `Arc`, and isolates page tables: each space has two roots, one for the kernel
-//! and one for user mode, under two tags. It loads both itself; the engine has no say in it.
+//! A kernel that counts references to its spaces by `Arc`, and isolates page tables: each space has two roots, one for
+//! the kernel and one for user mode, under two tags. It loads both itself; the engine has no say in it.
 
 mod platform;
 

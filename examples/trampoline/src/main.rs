@@ -1,9 +1,9 @@
-//! A kernel for riscv64 that loads roots in a trampoline, after its last line of Rust, and uses the engine's coherence layer alone:
-//! it says which space a hart enters, and holds frames until no hart can reach them.
+//! A kernel for riscv64 that loads roots in a trampoline, after its last line of Rust, and uses the engine's coherence
+//! layer alone: it says which space a hart enters, and holds frames until no hart can reach them.
 //!
-//! Four threads share a space and read its data pages in user mode. One of them has page after page replaced: the kernel unmaps
-//! it, and the frame goes to somebody else, who writes to it. A thread that meets what somebody else wrote has used a stale
-//! translation.
+//! Four threads share a space and read its data pages in user mode. One of them has page after page replaced: the
+//! kernel unmaps it, and the frame goes to another owner, who writes to it. A thread that reads what another owner
+//! wrote has used a stale translation.
 //!
 //! `cargo run --release` boots it in QEMU; with `--features forget-the-flush` frames are reused without a flush.
 #![no_std]
@@ -32,7 +32,7 @@ pub const HARTS: usize = 4;
 pub const PAGES: usize = 4;
 /// How many pages are replaced before the process ends.
 const REPLACEMENTS: usize = 200;
-/// What a frame holds that belongs to the space, and to somebody else.
+/// The contents of a frame that belongs to the space, and of one that belongs to another owner.
 const GOOD: u64 = 0x600d;
 const BAD: u64 = 0xbad;
 
@@ -152,7 +152,8 @@ extern "C" fn trap(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64, call:
     return_to_user(hart)
 }
 
-/// Unmaps a data page, lets somebody else have the frame, and maps another. One hart alone changes entries, so no lock is needed.
+/// Unmaps a data page, gives its frame to another owner, and maps another frame. Only one hart changes entries, so no
+/// lock is needed.
 fn replace(number: usize) {
     let Mapping { entry, page, frames } = paging::mapping(number);
     let [old, new] = if paging::maps(entry, frames[0]) { frames } else { [frames[1], frames[0]] };
@@ -179,7 +180,8 @@ fn write(frame: u64, what: u64) {
     unsafe { ptr::with_exposed_provenance_mut::<u64>(frame as usize).write_volatile(what) };
 }
 
-/// Ends the process: unmaps everything, so that the other threads come into the kernel and end, retires the space, and tells.
+/// Ends the process: unmaps everything, so that the other threads come into the kernel and end, retires the space, and
+/// tells.
 fn exit_process() -> ! {
     let mut gather = ENGINE.gather::<(), 0>(PROCESS.get());
     (0..PAGES).for_each(|number| paging::mapping(number).entry.store(0, Ordering::Release));

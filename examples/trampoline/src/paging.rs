@@ -1,5 +1,5 @@
-//! Two roots of Sv39: the kernel's, which maps the first 4 GiB where they are, and that of the space, which maps the user's code and
-//! four data pages. Both map the trampoline at the same address.
+//! Two roots of Sv39: the kernel's, which maps the first 4 GiB where they are, and that of the space, which maps the
+//! user's code and four data pages. Both map the trampoline at the same address.
 
 use crate::{GOOD, HARTS, Memory, PAGES, trampoline, user_program};
 use core::cell::UnsafeCell;

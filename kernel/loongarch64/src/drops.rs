@@ -56,8 +56,8 @@ const A: (usize, Tag) = (0, Tag::new(0x155));
 const B: (usize, Tag) = (1, Tag::new(0x2aa));
 const OLD: u64 = 0x01d;
 const NEW: u64 = 0x2e3;
-/// How often a check is made. QEMU replaces one of eight entries by chance, so what must stay does so now and then, and what
-/// must go does so always.
+/// How often a check is made. QEMU replaces one of eight entries by chance, so what must stay does so now and then, and
+/// what must go does so always.
 const TRIALS: usize = 32;
 
 impl Check {
@@ -76,7 +76,8 @@ impl Check {
     }
 }
 
-/// Maps the pages of both spaces and of the kernel, reads them so that they are in the TLB, and maps them elsewhere. Ends in `A`.
+/// Maps the pages of both spaces and of the kernel, reads them so that they are in the TLB, and maps them elsewhere.
+/// Ends in `A`.
 fn make_stale(mmu: &Mmu) {
     flush(mmu, None, FlushRequest::all());
     for (space, tag) in [B, A, (KERNEL, A.1)] {

@@ -1,5 +1,5 @@
-//! `shootdown-loongarch64` and the engine on two cores of QEMU's LoongArch machine: what each INVTLB drops and what it leaves,
-//! and pages that one core unmaps while the other reads them.
+//! `shootdown-loongarch64` and the engine on two cores of QEMU's LoongArch machine: what each INVTLB drops and what it
+//! leaves, and pages that one core unmaps while the other reads them.
 //!
 //! Software fills the TLB (`boot.s`), which tells ASIDs apart. The kernel runs in a direct-mapped window.
 #![no_std]

@@ -1,4 +1,4 @@
-//! One core unmaps pages, and what it took away goes to somebody else, who writes to it. The other core reads them.
+//! One core unmaps pages, and gives the frames to another owner, who writes to them. The other core reads them.
 
 use crate::console::say;
 use crate::machine::{self, CORES, Kernel, Once};
@@ -10,12 +10,13 @@ use shootdown::mask::CpuMask;
 use shootdown::refs::UserRef;
 use shootdown::{AddressSpace, CpuId, Platform, Shootdown};
 
-/// How often at least a page is unmapped and mapped anew, and pages are read meanwhile: the host may give either core no time.
+/// How often at least a page is unmapped and mapped anew, and pages are read meanwhile: the host may give either core
+/// no time.
 const REMAPS: u64 = 4_000;
 const LEAST_READS: u64 = 200_000;
 /// The first core loads a space for each so many.
 const SWITCH_EVERY: u64 = 4;
-/// How long a frame is somebody else's, in turns of a loop.
+/// How long a frame belongs to the other owner, in turns of a loop.
 const ELSEWHERE: u32 = 200;
 /// Reads of each page before the reader goes on to another space.
 const ROUNDS: usize = 16;
@@ -96,7 +97,7 @@ fn new_space(kernel: &'static Shootdown<Kernel>, space: usize) -> UserRef<'stati
     user
 }
 
-/// Takes a page away, lets somebody else have its frame, and maps another.
+/// Unmaps a page, gives its frame to the other owner, and maps another.
 fn remap(kernel: &Shootdown<Kernel>, space: usize, page: usize, turn: &mut usize) {
     memory::unmap(space, page);
     kernel.flush(&USERS.get()[space], FlushRequest::pages(PageRange::page(address(space, page))));

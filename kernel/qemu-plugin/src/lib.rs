@@ -5,7 +5,8 @@
 //! RISC-V `addi x0, x0, 0x5a0 + NN`. Operation k begins at mark 2k and ends at mark 2k + 1, on the same CPU.
 //!
 //! Arguments: `trap=ADDRESS` for each entry of traps, `firmware=ADDRESS` below which code is the firmware's,
-//! `wait=BEGIN:END` for a function whose instructions do not count, since it waits for other CPUs, `out=FILE` for the report: a line of JSON for each operation, written when QEMU ends.
+//! `wait=BEGIN:END` for a function whose instructions do not count, since it waits for other CPUs, `out=FILE` for the
+//! report: a line of JSON for each operation, written when QEMU ends.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};

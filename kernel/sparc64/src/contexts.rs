@@ -1,4 +1,4 @@
-//! More spaces than contexts: they run out again and again, and what the TLB holds under a number is somebody else's.
+//! More spaces than contexts: they run out again and again, and the TLB holds another space's entries under a number.
 
 use crate::console::say;
 use crate::machine::{Kernel, Once};
@@ -78,7 +78,7 @@ pub fn run(kernel: &'static Shootdown<Kernel>) -> bool {
     stale == 0 && rollovers > 0
 }
 
-/// Maps a page to its other frame; the first one is somebody else's once the flush has returned.
+/// Maps a page to its other frame; the first one belongs to another owner once the flush has returned.
 fn remap(kernel: &Shootdown<Kernel>, space: usize, process: &mut Process, page: usize) {
     let old = process.epochs[page];
     let turn = |epoch: u64| epoch as usize % TURNS;

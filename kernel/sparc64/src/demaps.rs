@@ -44,7 +44,8 @@ fn page(tag: Tag, page: usize) -> LocalFlush {
     LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(address(page))) }
 }
 
-/// Maps pages 0 and 1 of both spaces and reads them, so that they are in the TLB; then maps them elsewhere. Ends in `A`.
+/// Maps pages 0 and 1 of both spaces and reads them, so that they are in the TLB; then maps them elsewhere. Ends in
+/// `A`.
 fn both_old(mmu: &Mmu) {
     flush(mmu, LocalFlush::EVERYTHING);
     for place in [B, A] {

@@ -1,6 +1,6 @@
-//! What sparc64 has that the other machines of QEMU have not: a TLB that tells contexts apart. QEMU has no sparc64 machine
-//! with two CPUs, so this is no kernel: it works the MMU of sun4u through `shootdown-sparc64`, and runs the engine with its
-//! allocator of contexts on one CPU.
+//! What sparc64 has that the other machines of QEMU have not: a TLB that tells contexts apart. QEMU has no sparc64
+//! machine with two CPUs, so this is no kernel: it works the MMU of sun4u through `shootdown-sparc64`, and runs the
+//! engine with its allocator of contexts on one CPU.
 //!
 //! A space's page table is its translation storage buffer (TSB), from which the miss handler in `boot.s` fills the TLB.
 #![no_std]

@@ -79,7 +79,7 @@ pub fn unmap(space: usize, page: usize) {
     entry(space, page)[1].store(0, Ordering::Release);
 }
 
-/// Writes into a frame that is somebody else's from now on.
+/// Writes into a frame that belongs to another owner from now on.
 pub fn poison(space: usize, page: usize, turn: usize) {
     FRAMES[space][page][turn].0.store(u64::MAX, Ordering::Relaxed);
 }

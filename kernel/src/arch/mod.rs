@@ -19,7 +19,8 @@ pub use x86_64::*;
 /// Most CPUs that fit: as many as a word of a mask has bits, or as many as any machine of QEMU has.
 pub const MAX_CPUS: usize = if cfg!(feature = "wide") { 512 } else { 64 };
 
-/// What an access to user memory answers: the value, and 0 unless it faulted. Two registers in every calling convention.
+/// What an access to user memory answers: the value, and 0 unless it faulted. Two registers in every calling
+/// convention.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Access {

@@ -1,5 +1,5 @@
-//! The two kernel threads that this project began with: a submission-queue worker in the manner of io_uring's SQPOLL, and
-//! an asynchronous fault handler in the manner of userfaultfd.
+//! The two kernel threads that this project began with: a submission-queue worker in the manner of io_uring's SQPOLL,
+//! and an asynchronous fault handler in the manner of userfaultfd.
 
 use super::helper;
 use super::workers::{Decoy, Random, Slot, check_page, check_some, map, pause, process};

@@ -53,7 +53,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Sends a flush, and waits for it once everybody has answered: no time is lost between the marks.
+    /// Sends a flush, and waits for it once all CPUs have answered: no time is lost between the marks.
     fn flush<const SEND: u32, const SENT: u32, const WAIT: u32, const WAITED: u32>(&self) {
         let space = self.shared.space().engine();
         let pages = FlushRequest::pages(PageRange::page(VirtAddr(window::address(0))));

@@ -110,8 +110,8 @@ impl Task for Plug {
     }
 }
 
-/// Each CPU runs one of two spaces and flushes the other, with interrupts off: they wait for each other, and must handle
-/// each other's IPIs.
+/// Each CPU runs one of two spaces and flushes the other, with interrupts off: they wait for each other, and must
+/// handle each other's IPIs.
 pub fn masked_flushers(cpus: usize) {
     let processes = [process(PAGES), process(PAGES)];
     for cpu in 0..cpus {
@@ -145,8 +145,8 @@ impl Task for MaskedFlusher {
     }
 }
 
-/// Interrupts between CPUs get lost, as they do if a handler handles the request before it clears the interrupt: the waiter
-/// sends another.
+/// Interrupts between CPUs get lost, as they do if a handler handles the request before it clears the interrupt: the
+/// waiter sends another.
 pub fn lost_ipis(cpus: usize) {
     const ONE_IN: u64 = 100;
     LOST_IPIS.store(ONE_IN, Ordering::Relaxed);

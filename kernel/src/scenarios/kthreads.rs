@@ -38,7 +38,7 @@ enum Trim {
     Always,
 }
 
-/// Unmaps pages one by one, more in a row than the engine remembers, and gives their frames to somebody else.
+/// Unmaps pages one by one, more in a row than the engine remembers, and gives their frames to another owner.
 struct Unmapper {
     process: Arc<Process>,
     decoy: Decoy,

@@ -37,7 +37,7 @@ impl Task for Remap {
     }
 }
 
-/// Pages are unmapped, and their frames go to somebody else at once.
+/// Pages are unmapped, and their frames go to another owner at once.
 pub fn reuse(cpus: usize) {
     let process = process(PAGES);
     (0..cpus - 1).for_each(|n| spawn(helper(cpus, n), Worker::writer(&process, PAGES, n)));
@@ -139,8 +139,9 @@ impl Task for TableFree {
     }
 }
 
-/// Threads of a process unmap the same pages at once: one finds clear what another has cleared and is yet to flush. A thread
-/// that returns has made sure that nobody reads what was there, whoever cleared it; then it maps new pages in the place.
+/// Threads of a process unmap the same pages at once: one finds an entry clear that another has cleared and has yet to
+/// flush. A thread that returns has made sure that nobody reads the old page, no matter which thread cleared the entry;
+/// then it maps new pages there.
 pub fn nested_gathers(cpus: usize) {
     let process = process(STRIP);
     spawn(0, Sweeper { process: process.clone(), most: STRIP, random: Random::new(81) });

@@ -1,7 +1,8 @@
 //! Runs the workload under callgrind and reads what it says.
 //!
-//! Not gungraun 0.20: it has limits for a benchmark as a whole, takes nothing that runs inside away from it (the target's handler,
-//! in a flush), does not ask that each call costs the same, and wants a runner of its own version installed and Rust 1.88.
+//! Not gungraun 0.20: it has limits for a benchmark as a whole, takes nothing that runs inside away from it (the
+//! target's handler, in a flush), does not ask that each call costs the same, and wants a runner of its own version
+//! installed and Rust 1.88.
 
 use super::operations::{EXCEPTIONS, OPERATIONS, Operation, WATCHED, Watched};
 use super::table::{Row, Table, Watch};

@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 /// CPUs of the machine; one host thread plays them in turn.
 pub const CPUS: usize = 2;
 
-/// A machine with empty primitives. `KEEP` leaves bits in masks at a switch; if `ANSWER` is not 0, the target handles the
-/// IPI at once, inside [`Platform::send_ipi`], in a function of that number.
+/// A machine with empty primitives. `KEEP` leaves bits in masks at a switch; if `ANSWER` is not 0, the target handles
+/// the IPI at once, inside [`Platform::send_ipi`], in a function of that number.
 pub struct Host<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> {
     /// The CPU that the thread plays: one word, as a kernel reads it from its per-CPU segment.
     cpu: AtomicU32,

@@ -74,8 +74,8 @@ pub struct Watched {
     pub limited: bool,
 }
 
-/// All of them. Limited are those that give nothing back; a gather is noted and checked, and a load of a root changes what
-/// a CPU may hold, which costs what it costs and is reported.
+/// All of them. Limited are those that give nothing back; a gather is noted and checked, and a load of a root changes
+/// what a CPU may hold, which costs what it costs and is reported.
 pub const WATCHED: &[Watched] = &[
     limited("measured_same_space", "watched_same_space"),
     watched("measured_other_untagged", "watched_other_untagged"),

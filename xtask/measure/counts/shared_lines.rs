@@ -1,5 +1,6 @@
-//! A user thread that gives way to a kernel thread and comes back must not write to memory that is not its CPU's own: its
-//! cost would grow with the machine. Here all other memory is read-only while it does so, and any write ends the process.
+//! A user thread that gives way to a kernel thread and comes back must not write to memory that is not its CPU's own:
+//! its cost would grow with the machine. Here all other memory is read-only while it does so, and any write ends the
+//! process.
 //!
 //! A CPU's own memory is two pairs of lines: what it alone uses, and what it publishes, with its mailbox. The initiator
 //! reads the latter, and writes it if it sends an IPI.

@@ -29,8 +29,8 @@ type WatchedTagged = Watched<PerCpuSlots<6>, false, 0>;
 type Engine<P> = Shootdown<P>;
 type User<P> = UserRef<'static, P>;
 
-/// Makes functions that are called, never inlined, and never merged with one another: one for each platform that is named, all
-/// with the same body.
+/// Makes functions that are called, never inlined, and never merged with one another: one for each platform that is
+/// named, all with the same body.
 macro_rules! measured {
     ($([$($name:ident: $platform:ty),+] $arguments:tt $body:block)*) => {$($(
         measured! { @ $name, $platform, $arguments, $body }

@@ -1,7 +1,7 @@
 //! For each function of an arch crate's `exec` one of the same name, with a symbol.
 //!
-//! Each is marked as the C ABI has it, so that operands come in known registers, and holds nothing else: the listing then
-//! changes when the instructions do, and hardly with the compiler.
+//! Each is marked as the C ABI has it, so that operands come in known registers, and holds nothing else: the listing
+//! then changes when the instructions do, and hardly with the compiler.
 
 /// Makes functions with symbols. Their safety obligations are those of what they call.
 macro_rules! sequences {

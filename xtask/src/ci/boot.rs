@@ -1,4 +1,5 @@
-//! The kernel in QEMU: every scenario, a soak, each rule that can be seen to be missing there, and counts of instructions.
+//! The kernel in QEMU: every scenario, a soak, each rule that can be seen to be missing there, and counts of
+//! instructions.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -34,8 +35,8 @@ const HANG: &str = "CPU 0 at";
 /// Linux's short cut of 2020, which the kernel can take too.
 const SINGLE_USER: (&str, &str, &str) = ("linux-bafb056c", "sqpoll", CANARY);
 
-/// Rules that can be seen to be missing, the scenario that shows it, and how it is told on every architecture: by the shadow, by
-/// canaries, or by where CPUs hang.
+/// Rules that can be seen to be missing, the scenario that shows it, and how it is told on every architecture: by the
+/// shadow, by canaries, or by where CPUs hang.
 fn removals() -> impl Iterator<Item = (String, &'static str, &'static str)> {
     let of_engine = Rule::ALL.iter().filter_map(|rule| {
         let (scenario, sign) = rule.qemu()?;
@@ -50,9 +51,9 @@ fn removals() -> impl Iterator<Item = (String, &'static str, &'static str)> {
     of_engine.chain([(name.to_owned(), scenario, told)])
 }
 
-/// Operations that are counted, and the most instructions that the median may take. Stock Linux 6.1 takes 402 and 416 on
-/// amd64, counted the same way. The handler may take half of that; a flush may take 7 more than half, as it looks whether
-/// the space is its engine's in release builds too.
+/// Operations that are counted, and the most instructions that the median may take. Stock Linux 6.1 takes 402 and 416
+/// on amd64, counted the same way. The handler may take half of that; a flush may take 7 more than half, as it looks
+/// whether the space is its engine's in release builds too.
 const MOST_INSTRUCTIONS: [(&str, u64); 2] = [("flush, one", 208), ("handler", 208)];
 
 /// What one architecture came to.

@@ -103,7 +103,7 @@ pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
     let commands = match pace {
         Pace::Quick => vec![cargo(root, QUICK_TESTS)],
         Pace::Whole => {
-            // All failures at once: whoever mends one should not find the next a run later.
+            // All failures at once: nobody should fix one only to find the next a run later.
             let all = format!("test --release {ALL} --no-fail-fast");
             let bare = format!("test --release {BARE_ENGINE} --no-fail-fast");
             let examples = examples(root, "test --release --workspace --no-fail-fast");

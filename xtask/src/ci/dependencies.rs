@@ -7,8 +7,8 @@ use std::process::Command;
 use super::outcome::Done;
 use crate::process::{self, cargo};
 
-/// Looks at the licences, the sources and the bans of everything in the lock file, and again, by a shorter list of licences,
-/// at what is shipped.
+/// Looks at the licences, the sources and the bans of everything in the lock file, and again, by a shorter list of
+/// licences, at what is shipped.
 ///
 /// # Errors
 /// cargo-deny is missing, or refuses a dependency.
@@ -22,8 +22,8 @@ pub fn licences(root: &Path) -> Result<()> {
     process::run(&mut cargo(root, "deny --locked --config deny.shipped.toml check licenses"))
 }
 
-/// Lists dependencies of which the registry has newer releases that fit, and looks for advisories against those in use. A newer
-/// release fails nothing: the same commit must pass tomorrow. An advisory does.
+/// Lists dependencies of which the registry has newer releases that fit, and looks for advisories against those in use.
+/// A newer release fails nothing: the same commit must pass tomorrow. An advisory does.
 ///
 /// # Errors
 /// There is an advisory against a dependency.

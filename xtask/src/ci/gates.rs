@@ -49,7 +49,8 @@ pub fn rules(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("SD-1 to SD-{LAST_RULE} each caught when removed")))
 }
 
-/// Most cells of the bench's grid that the engine may lose, once for each rival, by what is counted: as many as it does.
+/// Most cells of the bench's grid that the engine may lose, once for each rival, by what is counted: as many as it
+/// does.
 const MOST_LOST: [(&str, usize); 2] = [("ipis", 101), ("cycles", 58)];
 
 /// Checks that a report of the bench has no more lost cells than it had, each with a reason.

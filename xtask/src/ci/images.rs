@@ -1,5 +1,5 @@
-//! Images for the MMUs of QEMU's sun4u and LoongArch machines: what each sequence drops, the engine on a TLB that tells tags
-//! apart, and rules that are missing there.
+//! Images for the MMUs of QEMU's sun4u and LoongArch machines: what each sequence drops, the engine on a TLB that tells
+//! tags apart, and rules that are missing there.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;

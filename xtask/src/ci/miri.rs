@@ -21,9 +21,9 @@ const LEFT_OUT: [(&str, &str, &str); 3] = [
     ("shootdown", "fuzz", "its machine is that of `hard`, and its inputs are many"),
     ("shootdown", "misuse", "it runs the compiler"),
 ];
-/// Tests leak their machines on purpose, and property tests ask for the time and for variables. The engine keeps addresses of
-/// spaces in atomic words and makes references of them again, so provenance is exposed: with the permissive model each such
-/// cast is accepted without a warning, and checked as far as Miri can.
+/// Tests leak their machines on purpose, and property tests ask for the time and for variables. The engine keeps
+/// addresses of spaces in atomic words and makes references of them again, so provenance is exposed: with the
+/// permissive model each such cast is accepted without a warning, and checked as far as Miri can.
 const FLAGS: &str = "-Zmiri-ignore-leaks -Zmiri-disable-isolation -Zmiri-permissive-provenance";
 /// The engine with all that it has.
 const FEATURE: &str = "--features shootdown/sanitizer";

@@ -1,4 +1,5 @@
-//! A built checkout that is copied to another folder checks the engine that lies there, not the one that it was built from.
+//! A built checkout that is copied to another folder checks the engine that lies there, not the one that it was built
+//! from.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

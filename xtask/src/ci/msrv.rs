@@ -9,10 +9,11 @@ use crate::package::{INTEGRATIONS, integration_features, published};
 use crate::process::{self, cargo, read};
 
 const MSRV: &str = "1.85";
-/// What rustup is told where it is missing. Where that fails, the lint `incompatible_msrv` is what looks: at the standard library,
-/// not at dependencies or syntax.
+/// What rustup is told where it is missing. Where that fails, the lint `incompatible_msrv` is what looks: at the
+/// standard library, not at dependencies or syntax.
 const INSTALL: &str = "toolchain install 1.85 --profile minimal --no-self-update";
-/// Features of the integrations that need a later one, since the crates that they are for do; README.md there says which.
+/// Features of the integrations that need a later one, since the crates that they are for do; README.md there says
+/// which.
 const LATER: [&str; 2] = ["page-table-generic", "page_table_multiarch"];
 
 pub fn msrv(root: &Path) -> Result<Done> {

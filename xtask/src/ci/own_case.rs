@@ -1,4 +1,4 @@
-//! The package of somebody who checks a protocol of their own, and the template that starts one.
+//! The package of an author who checks a protocol of their own, and the template that starts one.
 
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
@@ -11,8 +11,9 @@ use crate::files::{copy_files, remove, sources};
 use crate::process::{self, cargo, shootdown};
 
 const EXAMPLE: &str = "examples/own-case";
-/// Where packages are copied: as deep in the project as the example, so that relative paths lead to the same packages. One
-/// folder for all copies: cargo takes two copies in `target` for one package, and looks for changes in the first one's files.
+/// Where packages are copied: as deep in the project as the example, so that relative paths lead to the same packages.
+/// One folder for all copies: cargo takes two copies in `target` for one package, and looks for changes in the first
+/// one's files.
 const COPY: &str = "target/package-copy";
 const TEMPLATE: &str = "sample-1a2b3c4d-template";
 const MODULE: &str = "sample_1a2b3c4d_template";
@@ -62,7 +63,8 @@ fn author(root: &Path, copy: &Path) -> Result<String> {
     Ok(format!("an author builds {count} packages in {took:.0} s of CPUs"))
 }
 
-/// Seconds on CPUs of the programs that a shell ran, of what its `times` prints: user and system, its own and then theirs.
+/// Seconds on CPUs of the programs that a shell ran, of what its `times` prints: user and system, its own and then
+/// theirs.
 fn seconds(times: &str) -> Option<f64> {
     let seconds = |word: &str| {
         let (minutes, seconds) = word.strip_suffix('s')?.split_once('m')?;
@@ -88,8 +90,8 @@ fn in_corpus(root: &Path, copy: &Path) -> Result<()> {
     )))
 }
 
-/// Copies a package, with the versions that everything else is tested with, not the newest there are. Returns the copy, which
-/// takes the place of the one before.
+/// Copies a package, with the versions that everything else is tested with, not the newest there are. Returns the copy,
+/// which takes the place of the one before.
 ///
 /// # Errors
 /// A file cannot be copied.

@@ -92,8 +92,8 @@ pub enum Step {
 /// Steps of a quick run.
 const QUICK: [Step; 7] =
     [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Check, Step::Rules];
-/// Steps that build nothing in the project's target folder, where cargo lets one build at a time: in a run that builds they go
-/// beside the others, those that find most for their time first, then the longest.
+/// Steps that build nothing in the project's target folder, where cargo lets one build at a time: in a run that builds
+/// they go beside the others, those that find most for their time first, then the longest.
 const BESIDE: [Step; 14] = [
     Step::Check,
     Step::Rules,
@@ -122,8 +122,8 @@ struct Row {
     done: Done,
 }
 
-/// Runs `steps`, or all of `pace` where none is named. What has to be built first, and steps that are named, stop at the first that
-/// fails.
+/// Runs `steps`, or all of `pace` where none is named. What has to be built first, and steps that are named, stop at
+/// the first that fails.
 ///
 /// # Errors
 /// A step failed.
@@ -161,8 +161,8 @@ fn queues(steps: &[Step]) -> (Vec<Step>, Queues) {
 }
 
 impl Queues {
-    /// Empties both queues in two lanes. Whichever lane is free goes on with what may run beside anything, and a step that fails
-    /// stops no other: a run takes long, and one should say all that it finds.
+    /// Empties both queues in two lanes. Whichever lane is free goes on with what may run beside anything, and a step
+    /// that fails stops no other: a run takes long, and one should say all that it finds.
     fn in_lanes(&self, work: impl Fn(Step) -> Result<Row> + Sync) -> Result<Vec<Row>> {
         let next =
             |queue: &Mutex<VecDeque<Step>>| queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();

@@ -1,7 +1,8 @@
-//! Puts small mistakes into the engine, one at a time, and asks who notices: the explorer, loom, the engine's own tests. And
-//! puts them into the explorer, and asks its tests.
+//! Puts small mistakes into the engine, one at a time, and asks who notices: the explorer, loom, the engine's own
+//! tests. And puts them into the explorer, and asks its tests.
 //!
-//! The sets are data (`xtask/mutants`), woven into a copy of the workspace: one build has them all, and a number chooses one.
+//! The sets are data (`xtask/mutants`), woven into a copy of the workspace: one build has them all, and a number
+//! chooses one.
 
 mod checkers;
 mod set;
@@ -118,7 +119,8 @@ fn pick(all: &[Mutant], names: &[String]) -> Result<Vec<usize>> {
     Ok((0..all.len()).filter(|&at| chosen(&all[at])).collect())
 }
 
-/// Runs all cases that will be needed without a mutant, which must pass; returns them, cheapest first, for each checker.
+/// Runs all cases that will be needed without a mutant, which must pass; returns them, cheapest first, for each
+/// checker.
 fn control(
     built: &Built,
     all: &[Mutant],

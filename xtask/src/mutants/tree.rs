@@ -68,7 +68,8 @@ pub struct Built {
     pub folder: PathBuf,
 }
 
-/// Weaves `mutants`, numbered from 1 in their order, into a copy of the workspace, and builds what `checkers` need of it.
+/// Weaves `mutants`, numbered from 1 in their order, into a copy of the workspace, and builds what `checkers` need of
+/// it.
 ///
 /// # Errors
 /// A mutant does not weave or compile; the error names it.

@@ -1,10 +1,10 @@
 //! Weaves mutants into a source file: each snippet becomes a choice between itself and what replaces it.
 //!
-//! A snippet is a whole expression, or whole statements. What stands around it may be given to find it by, with the snippet
-//! itself in `«»`.
+//! A snippet is a whole expression, or whole statements. What stands around it may be given to find it by, with the
+//! snippet itself in `«»`.
 //!
-//! Several mutants of one snippet become a chain; a snippet inside another one is woven into the branch that keeps the other
-//! one as it is.
+//! Several mutants of one snippet become a chain; a snippet inside another one is woven into the branch that keeps the
+//! other one as it is.
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
@@ -171,8 +171,8 @@ fn place(edit: &Edit) -> String {
     edit.within.as_ref().map_or(String::new(), |head| format!(" in {head:?}"))
 }
 
-/// Blocks whose first line holds `head`: to the line that closes it, at the same indentation (the sources are laid out by
-/// rustfmt).
+/// Blocks whose first line holds `head`: to the line that closes it, at the same indentation (the sources are laid out
+/// by rustfmt).
 fn blocks(source: &str, head: &str) -> Vec<Range<usize>> {
     let mut blocks = Vec::new();
     let mut at = 0;
@@ -195,8 +195,8 @@ fn close_len(indent: usize) -> usize {
     indent + 2
 }
 
-/// Takes `const` off the functions that have mutants, which are chosen at run time, and off those that call them (by a name
-/// that tells; every type has a `new`).
+/// Takes `const` off the functions that have mutants, which are chosen at run time, and off those that call them (by a
+/// name that tells; every type has a `new`).
 fn without_const(source: &str, woven: &str, places: &[Place<'_>]) -> String {
     let head = Regex::new(r"\bconst fn (\w+)").expect("a constant pattern");
     let body = |found: &regex::Captures<'_>| -> Option<Range<usize>> {

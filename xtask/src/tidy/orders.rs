@@ -40,11 +40,12 @@ pub fn read(source: &Source) -> Vec<Finding> {
     findings
 }
 
-/// Parts of the engine's folder that are no protocol: `sync` defines orderings, the ports are the platform's side, and the
-/// sanitizer only watches.
+/// Parts of the engine's folder that are no protocol: `sync` defines orderings, the ports are the platform's side, and
+/// the sanitizer only watches.
 const OUTSIDE: [&str; 3] = ["sync", "ports/", "sanitizer/"];
 
-/// Yields the lines of `source` that belong to the protocol. The list of sites defines orderings, and tests are no protocol.
+/// Yields the lines of `source` that belong to the protocol. The list of sites defines orderings, and tests are no
+/// protocol.
 pub fn protocol(source: &Source) -> impl Iterator<Item = (usize, &str)> {
     let inside = source.path.strip_prefix(ENGINE).filter(|_| source.is_rust() && source.path != SITES);
     let tests = ["tests.rs", "properties.rs"];

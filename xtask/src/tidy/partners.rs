@@ -1,5 +1,5 @@
-//! Partners of the named orderings: the `ORDER` comments in the engine and the table in INVARIANTS.md name the same functions, and
-//! each of those orders something itself.
+//! Partners of the named orderings: the `ORDER` comments in the engine and the table in INVARIANTS.md name the same
+//! functions, and each of those orders something itself.
 
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};

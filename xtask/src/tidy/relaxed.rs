@@ -1,8 +1,8 @@
 //! Relaxed accesses of the engine: each says why no order is needed.
 //!
 //! A stronger access is a named site, which `cargo xtask mutate` weakens. A relaxed one has nothing to weaken, so the
-//! question is the other way round: should it be stronger? Its ORDER comment answers by naming a scenario in which other
-//! CPUs meet it and which holds with the access as it is, or it says that no other CPU is concerned.
+//! question is the other way round: should it be stronger? Its ORDER comment answers by naming a scenario in which
+//! other CPUs meet it and which holds with the access as it is, or it says that no other CPU is concerned.
 
 use regex::Regex;
 use std::collections::BTreeSet;

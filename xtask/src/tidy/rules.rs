@@ -1,5 +1,5 @@
-//! Rules: `shootdown::trace::rules` has them, INVARIANTS.md says the same and cites the code that keeps them, comments and prose cite
-//! their numbers.
+//! Rules: `shootdown::trace::rules` has them, INVARIANTS.md says the same and cites the code that keeps them, comments
+//! and prose cite their numbers.
 
 use regex::Regex;
 use std::sync::LazyLock;

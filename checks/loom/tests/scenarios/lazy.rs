@@ -1,7 +1,8 @@
 //! A CPU becomes lazy on a space, returns to it, and another CPU reads what that return says of the space used before.
 //!
-//! An initiator pairs with the last store to the `loaded` word, which is the return's. That store must carry what the CPU
-//! did before it became lazy: the use of the earlier space, and the generation that an acknowledgement is read from.
+//! An initiator pairs with the last store to the `loaded` word, which is the return's. That store must carry what the
+//! CPU did before it became lazy: the use of the earlier space, and the generation that an acknowledgement is read
+//! from.
 
 use crate::support::Start::{Kernel, Lazy, User};
 use crate::support::{Cpu, Keep, Plain, TABLE, scenario};
@@ -29,8 +30,8 @@ pub fn lazy_return_elsewhere_vs_unmap() {
         .explore();
 }
 
-/// SD-8: the generation beside the return must be this space's, not the larger one of the space before, which has seen four
-/// flushes more.
+/// SD-8: the generation beside the return must be this space's, not the larger one of the space before, which has seen
+/// four flushes more.
 pub fn lazy_return_after_another_space_vs_unmap() {
     scenario::<Plain>()
         .space(1, 2)

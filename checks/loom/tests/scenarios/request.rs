@@ -44,13 +44,13 @@ pub fn two_flushers_one_target() {
         .explore();
 }
 
-/// SD-8: a gather that finds an entry already cleared relies on whoever cleared it.
+/// SD-8: a gather that finds an entry already cleared relies on the CPU that cleared it.
 pub fn nested_gathers() {
     scenario::<Plain>()
         .space(1, 1)
         .cpu(Kernel, |cpu| {
             unmap_under_lock(cpu);
-            // Nobody uses the address any more: the caller may say so, whoever did the work.
+            // Nobody uses the address any more. The caller may say so, no matter which CPU cleared the entry.
             cpu.address_is_free(0);
         })
         .cpu(Kernel, unmap_under_lock)
@@ -58,7 +58,7 @@ pub fn nested_gathers() {
         .explore();
 }
 
-/// Page tables change under a lock; whoever has it may find the entry gone.
+/// Page tables change under a lock; the CPU that holds it may find the entry already cleared.
 fn unmap_under_lock(cpu: &Cpu<'_, Plain>) {
     let mut gather = cpu.gather(0);
     let pending = cpu.locked(|| {
@@ -100,8 +100,8 @@ pub fn recall_vs_overwrite() {
         .explore();
 }
 
-/// SD-14: two CPUs write requests into one entry of the history, one after the other, and one of them catches up with what
-/// the other wrote last.
+/// SD-14: two CPUs write requests into one entry of the history, one after the other, and one of them catches up with
+/// what the other wrote last.
 pub fn record_vs_record() {
     scenario::<Tagged>()
         .space(2, 1)

@@ -43,8 +43,8 @@ pub fn two_spaces_take_a_tag() {
     });
 }
 
-/// SD-12: generations of one bit have wrapped since a space last ran. One CPU gives it a tag, the other one, which may take
-/// the lock-free path, runs it too.
+/// SD-12: generations of one bit have wrapped since a space last ran. One CPU gives it a tag, the other one, which may
+/// take the lock-free path, runs it too.
 pub fn renewal_vs_lock_free_switch() {
     loom::model(|| {
         let tags = GlobalAsids::<FlushByBroadcast, 1>::new(6, storage(6)).expect("two tags more than CPUs");
@@ -107,8 +107,8 @@ pub fn two_spaces_are_shared() {
     });
 }
 
-/// SD-8: a CPU uses a frame under a tag of its own, then moves to the global one; another CPU finds the space shared, so it
-/// sends no IPI, and reuses the frame.
+/// SD-8: a CPU uses a frame under a tag of its own, then moves to the global one; another CPU finds the space shared,
+/// so it sends no IPI, and reuses the frame.
 pub fn reuse_after_sharing() {
     loom::model(|| {
         let (taken, freed) = (words(1), words(1));

@@ -19,8 +19,8 @@ pub fn kept_bit() {
         .explore();
 }
 
-/// SD-3: the CPU that is asked took its bit away in the meantime, and looks at the mask for nothing: even that look comes
-/// before the space is freed.
+/// SD-3: the CPU that is asked took its bit away in the meantime, and looks at the mask for nothing: even that look
+/// comes before the space is freed.
 pub fn bit_gone_before_the_answer() {
     scenario::<Keep>()
         .space(0, 2)

@@ -78,8 +78,8 @@ fn index<K: Kind>(cpu: CpuId) -> usize {
     (cpu.number() / 64 * K::CPUS_PER_WORD + cpu.number() % 64) as usize
 }
 
-/// What one CPU's hardware has inside. Only the thread that is the CPU touches it; locked for the type checker, and never
-/// across an operation of loom.
+/// What one CPU's hardware has inside. Only the thread that is the CPU touches it; locked for the type checker, and
+/// never across an operation of loom.
 #[derive(Default)]
 struct Inside {
     irqs_masked: bool,
@@ -136,8 +136,8 @@ pub struct Hw<K: Kind> {
 
 /// A CPU that acts whenever the thread of `host` waits or polls: its user touches `page`, then it takes its interrupt.
 ///
-/// It stands in for a third thread, which would not finish: waiting threads yield, yields are no preemptions, and so loom
-/// follows ever longer schedules in which two waiting threads alternate.
+/// It stands in for a third thread, which would not finish: waiting threads yield, yields are no preemptions, and so
+/// loom follows ever longer schedules in which two waiting threads alternate.
 pub struct Puppet {
     /// Its number.
     pub cpu: usize,
@@ -215,15 +215,15 @@ impl<K: Kind> Hw<K> {
 
     /// A place where loom shall consider switching to the other CPU.
     ///
-    /// loom remembers one last access a cell: a CPU that reads a word of its own before it writes it hides the other CPU's
-    /// earlier read from the search. All CPUs change this word at the places where interrupts come on, which makes those
-    /// places dependent on each other. Relaxed, so it orders nothing.
+    /// loom remembers one last access a cell: a CPU that reads a word of its own before it writes it hides the other
+    /// CPU's earlier read from the search. All CPUs change this word at the places where interrupts come on, which
+    /// makes those places dependent on each other. Relaxed, so it orders nothing.
     fn may_switch(&self) {
         self.meeting.fetch_add(1, Relaxed);
     }
 
-    /// Takes an interrupt if one is pending and interrupts are on. The line is only ever changed by read-modify-writes and
-    /// carries no order of its own, as on hardware whose interrupts are not memory operations.
+    /// Takes an interrupt if one is pending and interrupts are on. The line is only ever changed by read-modify-writes
+    /// and carries no order of its own, as on hardware whose interrupts are not memory operations.
     pub(super) fn poll(&self) {
         let me = self.me();
         for puppet in self.puppets.iter().filter(|puppet| puppet.host == me) {
@@ -243,8 +243,8 @@ impl<K: Kind> Hw<K> {
         self.cores[self.me()].parked.store(1, Release);
     }
 
-    /// Takes the interrupts of CPUs that have parked. What they did is seen by whoever acts for them, and so hides the
-    /// engine's own orderings: but only where the CPU had not answered before it parked.
+    /// Takes the interrupts of CPUs that have parked. The CPU that acts for them sees what they did, and this hides the
+    /// engine's own orderings, but only where the parked CPU had not answered before it parked.
     fn act_for_parked(&self) {
         let me = self.me();
         for (other, core) in self.cores.iter().enumerate() {
@@ -453,8 +453,8 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.act_for_parked();
     }
 
-    /// No scenario has a CPU that is late for good: this is a lost IPI. The model must end all the same, so the target is
-    /// sent one more, in the one way that always interrupts.
+    /// No scenario has a CPU that is late for good: this is a lost IPI. The model must end all the same, so the target
+    /// is sent one more, in the one way that always interrupts.
     fn stalled(&self, cpu: CpuId, _: u64) {
         self.blame.report(format!("{cpu} was never made to answer"));
         for core in &self.cores {

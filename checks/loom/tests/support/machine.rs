@@ -18,8 +18,8 @@ pub const TABLE: usize = 1;
 /// What a CPU does after its script.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Idle {
-    /// Handles IPIs until all have finished. The stronger check, for two threads: with three, two that wait would alternate
-    /// for ever.
+    /// Handles IPIs until all have finished. The stronger check, for two threads: with three, two that wait would
+    /// alternate for ever.
     Serves,
     /// Hands its part over: a CPU that waits for it handles its IPI in its place.
     Parks,

@@ -22,8 +22,8 @@ impl Blame {
 /// A piece of memory that hardware or software uses until it is given back.
 ///
 /// loom reports a use that is not ordered against the giving back, whichever of the two ran first; the flag shows a use
-/// that is ordered and simply too late. The flag is invisible to loom's search, which is sound: without an order between
-/// the two the cell fails, and with one every execution of that order sets the flag in the same way.
+/// that is ordered and simply too late. The flag is invisible to loom's search, which is sound: without an order
+/// between the two the cell fails, and with one every execution of that order sets the flag in the same way.
 pub struct Memory {
     name: String,
     cell: UnsafeCell<()>,

@@ -81,8 +81,8 @@ impl<K: Kind> Scenario<K> {
         self
     }
 
-    /// Explores all executions that loom finds within that many preemptions, which takes a scenario of two threads at most
-    /// a few seconds.
+    /// Explores all executions that loom finds within that many preemptions, which takes a scenario of two threads at
+    /// most a few seconds.
     ///
     /// # Panics
     /// If any execution breaks a rule; the message says how.

@@ -37,8 +37,8 @@ impl Granule {
         }
     }
 
-    /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of the
-    /// run, as each must be named (Arm D8.7). Of what other sizes are made, nobody knows: the granule.
+    /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of
+    /// the run, as each must be named (Arm D8.7). For other sizes it is unknown, and the granule is returned.
     pub const fn stride(self, size: PageSize) -> PageSize {
         match (self, size) {
             (Self::Size4K, PageSize::Size2M | PageSize::Size1G) => size,
@@ -72,7 +72,7 @@ impl Width {
 pub struct Asid(u16);
 
 impl Asid {
-    /// What roots without a tag of their own are loaded under. It is flushed at each load.
+    /// The ASID under which roots without a tag of their own are loaded. It is flushed at each load.
     pub const SHARED: Asid = Asid(0);
 
     /// Wraps a number.
@@ -94,7 +94,7 @@ impl Asid {
 pub struct Vmid(u16);
 
 impl Vmid {
-    /// What guests without a tag of their own are loaded under, and none. It is flushed at each load.
+    /// The VMID under which guests without a tag of their own are loaded, and no guest. It is flushed at each load.
     pub const SHARED: Vmid = Vmid(0);
 
     /// Wraps a number.
@@ -247,7 +247,8 @@ pub enum Chunk {
 }
 
 /// Pages split into operands of the range forms (FEAT_TLBIRANGE). One form covers an even number of pages:
-/// (NUM + 1) << (5 * SCALE + 1), with NUM to 31 and SCALE to 3 (Arm C5.5, TLBI RVAE1). Together they cover the pages exactly.
+/// (NUM + 1) << (5 * SCALE + 1), with NUM to 31 and SCALE to 3 (Arm C5.5, TLBI RVAE1). Together they cover the pages
+/// exactly.
 ///
 /// # Invariants
 /// `pages` is at most [`RANGE_PAGES_MAX`].
@@ -264,8 +265,8 @@ impl Chunks {
     /// Splits `pages` granules from `first`.
     ///
     /// # Errors
-    /// The address does not fit the field, which has 37 bits above the granule and repeats the highest; no pages, or more
-    /// than [`RANGE_PAGES_MAX`]. (Exactly as many is the case that Linux commit e3ba51ab24fd mends.)
+    /// The address does not fit the field, which has 37 bits above the granule and repeats the highest; no pages, or
+    /// more than [`RANGE_PAGES_MAX`]. (Exactly as many is the case that Linux commit e3ba51ab24fd mends.)
     pub const fn new(
         first: VirtAddr,
         pages: u64,

@@ -1,10 +1,10 @@
-//! What a CPU can do, decoded from its identification registers.
+//! TLB features of a CPU, decoded from its identification registers.
 
 use crate::encode::{Granule, Width};
 use crate::id_registers::IdRegisters;
 use shootdown::flush::VirtAddr;
 
-/// What a CPU can do about its TLB.
+/// TLB features of a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
     /// ASIDs.
@@ -18,7 +18,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// Decodes the registers (Arm D19.2). Systems whose CPUs differ take what all of them have.
+    /// Decodes the registers (Arm D19.2). If CPUs differ, combine them to what all of them have.
     pub const fn decode(registers: &IdRegisters) -> Self {
         Self {
             asid: width(registers.mmfr0 >> 4 & 0xf),
@@ -28,7 +28,7 @@ impl Features {
         }
     }
 
-    /// Asks the CPU that runs the caller.
+    /// Reads the features of the calling CPU.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -70,8 +70,8 @@ pub enum AsidIn {
 }
 
 impl Translation {
-    /// Decodes TCR_EL1 (Arm D19.2). TG0 and TG1 encode the granule differently. A reserved value is taken for 4 KiB, which is
-    /// right where nothing is translated by that register; elsewhere such a value means what the CPU's maker chose.
+    /// Decodes TCR_EL1 (Arm D19.2). TG0 and TG1 encode the granule differently. A reserved value is taken for 4 KiB,
+    /// which is right where nothing is translated by that register; otherwise its meaning is implementation defined.
     pub const fn decode(tcr: u64) -> Self {
         let granule = match tcr >> 14 & 0b11 {
             0b01 => Granule::Size64K,
@@ -92,14 +92,14 @@ impl Translation {
         }
     }
 
-    /// The granule of the tables that translate `address`: bit 55 chooses the register (Arm D8.2). A TLBI of a range that
-    /// names another granule need not drop anything (Arm C5.5, TLBI RVAE1).
+    /// The granule of the tables that translate `address`: bit 55 chooses the register (Arm D8.2). A TLBI of a range
+    /// that names another granule need not drop anything (Arm C5.5, TLBI RVAE1).
     #[inline]
     pub const fn granule_of(&self, address: VirtAddr) -> Granule {
         if address.0 >> 55 & 1 == 0 { self.granule } else { self.upper_granule }
     }
 
-    /// Reads TCR_EL1 of the CPU that runs the caller.
+    /// Reads TCR_EL1 of the calling CPU.
     ///
     /// # Safety
     /// The caller must ensure that:

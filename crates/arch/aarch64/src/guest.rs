@@ -1,26 +1,27 @@
-//! What carries a request about a guest out: stage 2, by VMID.
+//! Instructions that carry out a request about a guest: stage 2, by VMID.
 
 use crate::encode::{Granule, Ttl, Vmid, Width, by_ipa};
 use crate::plan::{Errata, RANGE_CEILING};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Pages};
 use shootdown::tags::Tag;
 
-/// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a VMID.
+/// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a
+/// VMID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guests {
     /// Granule of stage 2.
     pub granule: Granule,
     /// VMIDs that are used (VTCR_EL2.VS).
     pub vmid: Width,
-    /// Why these CPUs cannot be used.
+    /// Errata of these CPUs.
     pub errata: Errata,
 }
 
-/// What goes.
+/// What is flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestFlush {
-    /// Pages of a guest, and then all that stage 1 made of them: entries of both stages together are found by virtual address
-    /// alone, which nobody knows here (Arm D8.14).
+    /// Pages of a guest, and then all entries of stage 1: entries that combine both stages are found only by virtual
+    /// address, which is unknown here (Arm D8.14).
     Pages(Vmid, GuestPages),
     /// A guest.
     Guest(Vmid),
@@ -37,16 +38,16 @@ impl Guests {
         }
     }
 
-    /// Chooses what goes from one CPU for `what`.
+    /// Chooses what one CPU flushes for `what`.
     pub const fn local(&self, what: LocalFlush) -> GuestFlush {
         // A hypervisor's own memory is not stage 2's: a request for it, which has no tag, drops everything there is.
         self.flush(what.tag, what.request)
     }
 
-    /// Chooses what goes from all CPUs; `tag` is the guest's on all of them, if it has one such.
+    /// Chooses what all CPUs flush; `tag` is the guest's VMID on all of them, if it has one.
     ///
-    /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference. A request for contexts drops
-    /// the guest; the ISB that follows synchronises this CPU alone.
+    /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference. A request for
+    /// contexts drops the guest; the ISB that follows synchronises this CPU alone.
     pub const fn flush(&self, tag: Option<Tag>, request: FlushRequest) -> GuestFlush {
         let Some(tag) = tag else { return GuestFlush::All };
         let Ok(vmid) = Vmid::new(tag.number(), self.vmid) else { return GuestFlush::All };
@@ -65,8 +66,8 @@ impl Guests {
 pub struct GuestPages(Pages);
 
 impl GuestPages {
-    /// Returns the operands, unless there are more than [`RANGE_CEILING`] or an address has more than the 52 bits that the
-    /// operand holds.
+    /// Returns the operands, unless there are more than [`RANGE_CEILING`] or an address has more than the 52 bits that
+    /// the operand holds.
     const fn of(range: PageRange, granule: Granule) -> Option<Self> {
         let pages = Pages::holding(range, granule.stride(range.size()).shift());
         if pages.remaining() > RANGE_CEILING || pages.last_page().0 >= 1 << 52 {

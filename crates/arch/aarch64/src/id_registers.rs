@@ -1,6 +1,6 @@
 //! The identification registers of a CPU.
 
-/// The registers that are looked at.
+/// The registers that [`Features`](crate::Features) decodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IdRegisters {
     /// ID_AA64ISAR0_EL1.

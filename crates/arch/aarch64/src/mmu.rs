@@ -28,14 +28,14 @@ impl Mmu {
         Self { strategies, roots }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }
 
-    /// Body of [`Platform::flush_local`]. It ends in an ISB whatever is asked for, which synchronises the context, as the return
-    /// from an exception does too (Arm D1, exception return; not with SCTLR_EL1.EOS at 0, and not soon enough for the kernel's own
-    /// code). The writer of the code has cleaned and invalidated caches for it before.
+    /// Body of [`Platform::flush_local`]. It ends in an ISB whatever is asked for, which synchronises the context, as
+    /// the return from an exception does too (Arm D1, exception return; not with SCTLR_EL1.EOS at 0, and not soon
+    /// enough for the kernel's own code). The writer of the code has cleaned and invalidated caches for it before.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -56,8 +56,8 @@ impl Mmu {
         isb();
     }
 
-    /// Body of [`Platform::install`]. Tags that are no ASID, and no root, share ASID 0, which is flushed at each load. An ISB
-    /// comes last, so that contexts are synchronised too.
+    /// Body of [`Platform::install`]. Tags that are no ASID, and no root, share ASID 0, which is flushed at each load.
+    /// An ISB comes last, so that contexts are synchronised too.
     ///
     /// # Safety
     /// The caller must ensure that:

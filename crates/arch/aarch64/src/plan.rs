@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Asid, Chunks, RANGE_PAGES_MAX, Root, Ttl, ttbr};
 use crate::features::{AsidIn, Features, Translation};
@@ -14,7 +14,7 @@ use shootdown::tags::{OnInstall, Tag};
 /// 05ac65305437). Range operations are not counted: they go to 2 Mi pages.
 pub const RANGE_CEILING: u64 = 512;
 
-/// Why these CPUs cannot be used.
+/// Errata of these CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Errata {
     /// Nothing that matters here.
@@ -24,7 +24,7 @@ pub enum Errata {
     RepeatTlbi,
 }
 
-/// The parts of the hardware that are used.
+/// The hardware features in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     translation: Translation,
@@ -54,7 +54,7 @@ impl Strategies {
         self
     }
 
-    /// Why these CPUs cannot be used.
+    /// Errata of these CPUs.
     pub const fn errata(&self) -> Errata {
         self.errata
     }
@@ -91,8 +91,8 @@ impl Strategies {
     }
 
     /// Chooses the broadcasts for a request, or nothing if IPIs are used. `tag` is the one under which all CPUs run the
-    /// space; nothing where each numbers spaces for itself, and for kernel memory. No broadcast synchronises the context of
-    /// another CPU.
+    /// space; nothing where each numbers spaces for itself, and for kernel memory. No broadcast synchronises the
+    /// context of another CPU.
     #[inline]
     pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<Ops> {
         if self.broadcast && !request.syncs_contexts() { Some(self.ops(tag, request)) } else { None }
@@ -135,8 +135,8 @@ impl Strategies {
 
     /// Chooses how to load a root, or for `None` the empty one, on a CPU that has `current` loaded.
     ///
-    /// What must go, goes while its ASID is not loaded: the walker could use it, and meet tables that were freed, or
-    /// refill it.
+    /// An ASID is flushed only while it is not loaded: otherwise the walker could use its entries, reach tables that
+    /// were freed, or refill them.
     #[inline]
     pub const fn install(
         &self,

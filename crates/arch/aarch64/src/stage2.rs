@@ -20,9 +20,9 @@ impl Stage2 {
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. the value is used at EL2 alone, with HCR_EL2.TGE 0 (where E2H and TGE are set, these instructions mean the host's
-    ///    own translations), while no translation of EL1 is used on the CPU, in one inner-shareable domain, with stage 2
-    ///    set up as `guests` says;
+    /// 1. the value is used at EL2 alone, with HCR_EL2.TGE 0 (where E2H and TGE are set, these instructions mean the
+    ///    host's own translations), while no translation of EL1 is used on the CPU, in one inner-shareable domain, with
+    ///    stage 2 set up as `guests` says;
     /// 2. the empty table stays allocated.
     pub const unsafe fn new(guests: Guests, empty: Root) -> Self {
         Self { guests, empty }

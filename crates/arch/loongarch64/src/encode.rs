@@ -9,8 +9,8 @@ use shootdown::flush::{PageSize, VirtAddr};
 pub struct Asid(u16);
 
 impl Asid {
-    /// What roots without a tag of their own are loaded under, and all on a machine without ASIDs. It is flushed at each
-    /// load.
+    /// The ASID under which roots without a tag of their own are loaded, and all roots on a machine without ASIDs. It
+    /// is flushed at each load.
     pub const SHARED: Asid = Asid(0);
 
     /// Wraps a number that has at most `bits` bits, which is what [`asid_bits`] found.
@@ -93,7 +93,7 @@ impl core::error::Error for EncodeError {}
 pub enum BasePage {
     /// 4 KiB.
     Size4K,
-    /// 16 KiB, as Linux has it.
+    /// 16 KiB, as Linux uses.
     Size16K,
     /// 64 KiB.
     Size64K,
@@ -109,8 +109,9 @@ impl BasePage {
         }
     }
 
-    /// Returns what of `size` one INVTLB drops, as a base-2 logarithm. A TLB entry is a pair of pages (LA, TLB Entry): two of
-    /// the smallest, or the halves of a large one. Of what other sizes are made, nobody knows: of the smallest.
+    /// Returns how much of a page of `size` one INVTLB drops, as a base-2 logarithm. A TLB entry is a pair of pages
+    /// (LA, TLB Entry): two of the smallest, or the halves of a large one. For other sizes it is unknown, and the
+    /// smallest is assumed.
     pub const fn stride_shift(self, size: PageSize) -> u32 {
         match (self, size) {
             (Self::Size4K, PageSize::Size2M | PageSize::Size1G)
@@ -144,9 +145,9 @@ pub const ECFG_IPI: u64 = 1 << 12;
 
 /// IOCSR registers of a core's IPIs (3A, "Accessing by Configuration Register Instructions").
 pub mod iocsr {
-    /// Which IPIs are pending, a bit each.
+    /// The pending IPIs, one bit each.
     pub const IPI_STATUS: u32 = 0x1000;
-    /// Which IPIs interrupt, a bit each.
+    /// The enabled IPIs, one bit each.
     pub const IPI_ENABLE: u32 = 0x1004;
     /// Takes bits out of the status.
     pub const IPI_CLEAR: u32 = 0x100c;
@@ -154,8 +155,8 @@ pub mod iocsr {
     pub const IPI_SEND: u32 = 0x1040;
 }
 
-/// Builds what is written to [`iocsr::IPI_SEND`]: IPI from bit 0, core from bit 16, and bit 31, which waits until the IPI has
-/// come into effect.
+/// Builds what is written to [`iocsr::IPI_SEND`]: IPI from bit 0, core from bit 16, and bit 31, which waits until the
+/// IPI has come into effect.
 ///
 /// # Errors
 /// There is no such core or IPI.

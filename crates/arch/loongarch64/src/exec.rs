@@ -1,13 +1,13 @@
 //! Instruction sequences. No decisions: operands come from [`crate::encode`].
 //!
-//! All but the reads are invalidations, barriers or change translation, so none is `nomem` or `readonly`: the compiler must
-//! keep page-table accesses on their side.
+//! All but the reads are invalidations, barriers or change translation, so none is `nomem` or `readonly`: the compiler
+//! must keep page-table accesses on their side.
 
 use crate::encode::{Asid, CRMD_IE};
 use core::arch::asm;
 use shootdown::flush::VirtAddr;
 
-/// Makes functions of INVTLB, whose first operand says what goes. A register that a row does not name is `$zero`.
+/// Makes functions of INVTLB, whose first operand says what is dropped. A register that a row does not name is `$zero`.
 macro_rules! invtlb {
     ($($name:ident($($operand:ident: $type:ty = $value:expr),*), $instruction:literal, $what:literal;)+) => {
         $(
@@ -46,8 +46,8 @@ pub unsafe fn dbar() {
     unsafe { asm!("dbar 0", options(nostack, preserves_flags)) };
 }
 
-/// Has what follows be fetched after the stores that this core sees: caches of instructions are coherent, and what was fetched
-/// before is thrown away.
+/// The core fetches later instructions after the stores that it sees: instruction caches are coherent, and what it
+/// fetched before is discarded.
 ///
 /// # Safety
 /// The caller must ensure that:
@@ -73,8 +73,8 @@ pub unsafe fn read_asid() -> u64 {
     value
 }
 
-/// Loads an ASID. What follows is translated under it: cores resolve conflicts by CSRs (LA, Conflicts Caused by Control and
-/// Status Registers).
+/// Loads an ASID. What follows is translated under it: cores resolve conflicts by CSRs (LA, Conflicts Caused by Control
+/// and Status Registers).
 ///
 /// # Safety
 /// The caller must ensure that:

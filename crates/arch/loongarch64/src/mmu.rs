@@ -15,8 +15,8 @@ pub struct Mmu {
 }
 
 impl Mmu {
-    /// Makes the part. `kernel_root` maps nothing in the lower half of addresses, and is loaded for no space; the kernel is in
-    /// the upper half, under CSR.PGDH, or in direct-mapped windows.
+    /// Makes the part. `kernel_root` maps nothing in the lower half of addresses, and is loaded for no space; the
+    /// kernel is in the upper half, under CSR.PGDH, or in direct-mapped windows.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -27,7 +27,7 @@ impl Mmu {
         Self { strategies, kernel_root }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }
@@ -92,8 +92,8 @@ impl Mmu {
         Remote::NeedsIpi
     }
 
-    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this core's stores before its IPI,
-    /// and each core orders its own walks.
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this core's stores before its
+    /// IPI, and each core orders its own walks.
     #[inline]
     pub fn publish_tables(&self) {}
 

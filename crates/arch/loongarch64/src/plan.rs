@@ -1,11 +1,11 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Asid, BasePage, Root, is_valid};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Pages};
 use shootdown::tags::{OnInstall, Tag};
 
-/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts TLB
-/// entries, of which two pages make one.
+/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts
+/// TLB entries, of which two pages make one.
 ///
 /// Linux goes up to an eighth of the TLB (`local_flush_tlb_range`, arch/loongarch/mm/tlb.c), which is 264 entries on a
 /// 3A5000; this is half of that, for smaller TLBs. It was not measured here.
@@ -16,7 +16,8 @@ pub const RANGE_CEILING: u64 = 256;
 pub enum Walker {
     /// By a handler of the kernel's, which caches no tables.
     Software,
-    /// By the core, which may. The manual promises of no INVTLB that cached tables go, so freed ones drop everything.
+    /// By the core, which may cache tables. The manual promises for no INVTLB that it drops cached tables, so a freed
+    /// table drops everything.
     Hardware,
 }
 
@@ -29,7 +30,7 @@ pub enum KernelMappings {
     PerTag,
 }
 
-/// The parts of the hardware that are used.
+/// The hardware features in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     base: BasePage,
@@ -41,7 +42,7 @@ pub struct Strategies {
 }
 
 impl Strategies {
-    /// What works on every core: no ASIDs, addresses of 48 bits, and a walker that may be the core's.
+    /// Settings that work on every core: no ASIDs, addresses of 48 bits, and a walker that may be the core's.
     pub const fn new(base: BasePage, kernel: KernelMappings) -> Self {
         let ceiling = RANGE_CEILING / 2;
         Self { base, kernel, walker: Walker::Hardware, asid_bits: 0, virtual_bits: 48, ceiling }
@@ -82,8 +83,8 @@ impl Strategies {
         self.asid_bits
     }
 
-    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that are
-    /// no ASID, and for all where there are none.
+    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that
+    /// are no ASID, and for all where there are none.
     pub const fn asid(&self, tag: Tag) -> Asid {
         match self.exact(tag) {
             Some(asid) => asid,
@@ -129,8 +130,8 @@ impl Strategies {
         }
     }
 
-    /// Whether IBAR follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may stand for
-    /// one that was.
+    /// Whether IBAR follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so
+    /// may stand for one that was.
     #[inline]
     pub const fn syncs_contexts(request: FlushRequest) -> bool {
         request.syncs_contexts() || request.range().is_none()
@@ -148,9 +149,9 @@ impl Strategies {
 
     /// Chooses how to load a root.
     ///
-    /// Root and ASID are two registers. ASID 0 is loaded meanwhile, so that nothing is filled under an ASID from another
-    /// space's tables; and what goes, goes then: under another ASID it cannot be filled again, and under ASID 0 only from
-    /// the new root.
+    /// Root and ASID are two registers. ASID 0 is loaded meanwhile, so that nothing is filled under an ASID from
+    /// another space's tables; and what goes, goes then: under another ASID it cannot be filled again, and under ASID 0
+    /// only from the new root.
     #[inline]
     pub const fn install(&self, root: Root, tag: Tag, how: OnInstall) -> Install {
         let asid = self.asid(tag);
@@ -163,7 +164,7 @@ impl Strategies {
     }
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// INVTLB 5 for each entry and this ASID.
@@ -185,7 +186,7 @@ pub enum Step {
 pub struct Install {
     /// After ASID 0 was loaded, this is written to CSR.PGDL.
     pub root: Root,
-    /// Then this goes, if anything.
+    /// Then this is flushed, if anything.
     pub between: Option<Step>,
     /// Then this ASID is loaded; and IBAR follows if anything went.
     pub asid: Asid,

@@ -39,8 +39,8 @@ impl Mode {
 pub struct Asid(u16);
 
 impl Asid {
-    /// What roots without a tag of their own are loaded under, and all on a machine without ASIDs. It is flushed at each
-    /// load.
+    /// What roots without a tag of their own are loaded under, and all on a machine without ASIDs. It is flushed at
+    /// each load.
     ///
     /// As an operand it is a register that holds 0, which names ASID 0 alone; the register `x0` itself names all.
     pub const SHARED: Asid = Asid(0);
@@ -162,7 +162,7 @@ pub struct SbiCall {
     pub arguments: [u64; 5],
 }
 
-/// Which harts a call reaches.
+/// The harts that a call reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harts {
     /// All, the caller included.
@@ -185,7 +185,7 @@ impl Harts {
     }
 }
 
-/// Which addresses a remote fence covers.
+/// The addresses that a remote fence covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
     /// All, and tables above the leaves.
@@ -224,8 +224,8 @@ pub const fn remote_fence_i(harts: Harts) -> SbiCall {
 /// Extension "sPI" (SBI, chapter 7).
 const IPI: u64 = 0x73_5049;
 
-/// Builds the call that interrupts `harts`: the software interrupt of supervisor mode becomes pending on each. It reaches the
-/// harts of a [`CpuSet`](shootdown::mask::CpuSet) at once where CPUs have the harts' numbers.
+/// Builds the call that interrupts `harts`: the software interrupt of supervisor mode becomes pending on each. It
+/// reaches the harts of a [`CpuSet`](shootdown::mask::CpuSet) at once where CPUs have the harts' numbers.
 pub const fn send_ipi(harts: Harts) -> SbiCall {
     let (mask, base) = harts.mask_and_base();
     SbiCall { extension: IPI, function: 0, arguments: [mask, base, 0, 0, 0] }

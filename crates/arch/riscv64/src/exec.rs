@@ -126,7 +126,8 @@ pub unsafe fn fence_i() {
     unsafe { asm!("fence.i", options(nostack, preserves_flags)) };
 }
 
-/// Makes functions of fences that are extensions. Each takes the operands that it names; the others are x0, which stands for all.
+/// Makes functions of fences that are extensions. Each takes the operands that it names; the others are x0, which
+/// stands for all.
 macro_rules! fence {
     ($($name:ident($($operand:ident: $type:ty = $value:expr),*), $extension:literal, $instruction:literal, $what:literal;)+) => {
         $(

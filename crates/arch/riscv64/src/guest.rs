@@ -1,4 +1,5 @@
-//! What carries a request about a guest out: G-stage translations by VMID, and a guest's own by VMID and ASID.
+//! Instructions that carry out a request about a guest: G-stage translations by VMID, and a guest's own by VMID and
+//! ASID.
 
 use crate::encode::{Asid, GuestMode, GuestRoot, Harts, SbiCall, Span, Vmid, hgatp, remote_guest_page_fence};
 use crate::plan::{RANGE_CEILING, SatpWrite, pages_of, span_of};
@@ -8,10 +9,11 @@ use shootdown::tags::{OnInstall, Tag};
 /// How harts cache what both stages make of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestTlbs {
-    /// Perhaps each stage in a TLB of its own, which the manual allows: `hfence.gvma` then leaves what a guest's own tables
-    /// made, so that a VMID that changes hands takes `hfence.vvma` as well.
+    /// Perhaps each stage in a TLB of its own, which the manual allows: `hfence.gvma` then leaves what a guest's own
+    /// tables made, so that a VMID that changes hands takes `hfence.vvma` as well.
     Split,
-    /// Both stages in one entry that has the VMID, so that `hfence.gvma` is enough. True of most cores; ask the core's vendor.
+    /// Both stages in one entry that has the VMID, so that `hfence.gvma` is enough. True of most cores; ask the core's
+    /// vendor.
     Combined,
 }
 
@@ -51,7 +53,8 @@ pub struct Guests {
 }
 
 impl Guests {
-    /// What works on every hart with the hypervisor extension: no VMIDs, no Svinval, no firmware, TLBs perhaps split.
+    /// Settings that work on every hart with the hypervisor extension: no VMIDs, no Svinval, no firmware, TLBs perhaps
+    /// split.
     pub const fn new(mode: GuestMode) -> Self {
         Self {
             mode,
@@ -64,8 +67,8 @@ impl Guests {
         }
     }
 
-    /// Uses VMIDs of `bits` bits: the fewest that [`crate::encode::vmid_bits`] found on any hart. A write to hgatp orders as
-    /// little as one to satp (Priv, hgatp); `hgatp_write` says what it does to walks.
+    /// Uses VMIDs of `bits` bits: the fewest that [`crate::encode::vmid_bits`] found on any hart. A write to hgatp
+    /// orders as little as one to satp (Priv, hgatp); `hgatp_write` says what it does to walks.
     pub const fn with_vmids(mut self, bits: u32, hgatp_write: SatpWrite) -> Self {
         self.vmid_bits = if bits > 14 { 14 } else { bits };
         self.hgatp_write = hgatp_write;
@@ -111,8 +114,8 @@ impl Guests {
         self.sbi_fences
     }
 
-    /// Returns the VMID that stands for `tag`. [`Vmid::SHARED`], which is flushed at each load, stands for tags that are no
-    /// VMID, and for all where there are none.
+    /// Returns the VMID that stands for `tag`. [`Vmid::SHARED`], which is flushed at each load, stands for tags that
+    /// are no VMID, and for all where there are none.
     pub const fn vmid(&self, tag: Tag) -> Vmid {
         match self.exact(tag) {
             Some(vmid) => vmid,
@@ -130,7 +133,7 @@ impl Guests {
         }
     }
 
-    /// The VMIDs whose own translations go besides when all guests go: none where TLBs are combined.
+    /// The VMIDs whose own translations are flushed too when all guests are flushed: none where TLBs are combined.
     pub fn split_vmids(&self) -> impl Iterator<Item = Vmid> + use<> {
         let (bits, count) = (self.vmid_bits, self.split_count());
         (0..count).filter_map(move |number| Vmid::new(number, bits).ok())
@@ -154,8 +157,9 @@ impl Guests {
         }
     }
 
-    /// The pages of a request, unless it is for contexts, they are too many, not all guest physical addresses, or tables were freed: of an address
-    /// the manual promises no more than for `sfence.vma`, which reaches leaf entries alone.
+    /// The pages of a request, unless it is for contexts, they are too many, not all guest physical addresses, or
+    /// tables were freed: of an address the manual promises no more than for `sfence.vma`, which reaches leaf entries
+    /// alone.
     const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
         let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
         if request.syncs_contexts() {
@@ -168,9 +172,9 @@ impl Guests {
 
     /// Chooses how to load a guest.
     ///
-    /// What goes, goes while its tables are not loaded, since the walker may use them until then, for HLV if for nothing
-    /// else. Under [`Vmid::SHARED`] the table that maps nothing is loaded meanwhile, and harts may cache invalid entries, so a
-    /// fence follows there.
+    /// What goes, goes while its tables are not loaded, since the walker may use them until then, for HLV if for
+    /// nothing else. Under [`Vmid::SHARED`] the table that maps nothing is loaded meanwhile, and harts may cache
+    /// invalid entries, so a fence follows there.
     pub const fn install(&self, root: GuestRoot, tag: Tag, how: OnInstall) -> GuestInstall {
         let vmid = self.vmid(tag);
         let shared = vmid.number() == Vmid::SHARED.number();
@@ -188,8 +192,8 @@ impl Guests {
         hgatp(self.mode, vmid, empty)
     }
 
-    /// Builds the remote fence for a change of G-stage tables, or nothing where the firmware offers none. `tag` is the one
-    /// under which all harts run the guest, if there is one such.
+    /// Builds the remote fence for a change of G-stage tables, or nothing where the firmware offers none. `tag` is the
+    /// one under which all harts run the guest, if there is one such.
     pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
@@ -205,8 +209,8 @@ impl Guests {
         Some(remote_guest_page_fence(Harts::All, span, vmid))
     }
 
-    /// Chooses the fences of this hart for a change of a guest's own tables, which it asked to be told to harts: leaf entries
-    /// of the pages that hold `span`, under `asid`, or under all ASIDs with global entries.
+    /// Chooses the fences of this hart for a change of a guest's own tables, which it asked to be told to harts: leaf
+    /// entries of the pages that hold `span`, under `asid`, or under all ASIDs with global entries.
     pub const fn guest_fence(&self, span: Span, asid: Option<Asid>) -> GuestFence {
         match span {
             Span::Bytes { start, size } => match pages_holding(start, size) {
@@ -218,8 +222,8 @@ impl Guests {
     }
 }
 
-/// Returns the smallest pages that hold `size` bytes from `start`; nothing where there are none of them, or they go round the end of
-/// the address space.
+/// Returns the smallest pages that hold `size` bytes from `start`; nothing where there are none of them, or they go
+/// round the end of the address space.
 const fn pages_holding(start: u64, size: u64) -> Option<Pages> {
     const SMALLEST: PageSize = PageSize::Size4K;
     let Some(most) = size.checked_sub(1) else { return None };
@@ -252,7 +256,7 @@ pub enum GuestFence {
     All(Option<Asid>),
 }
 
-/// What goes before another guest has the VMID.
+/// What to flush before another guest gets the VMID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handover {
     /// Under which VMID.

@@ -24,7 +24,7 @@ impl Mmu {
         Self { strategies, kernel_root }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }
@@ -104,8 +104,8 @@ impl Mmu {
         }
     }
 
-    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. If the firmware refuses, IPIs
-    /// are used instead, so tags must not rest on broadcasts here.
+    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. If the firmware refuses,
+    /// IPIs are used instead, so tags must not rest on broadcasts here.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let tag = what.space.and(what.tag);
@@ -116,8 +116,8 @@ impl Mmu {
         if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::NeedsIpi }
     }
 
-    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its IPI,
-    /// and each hart fences its own walks.
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its
+    /// IPI, and each hart fences its own walks.
     #[inline]
     pub fn publish_tables(&self) {}
 

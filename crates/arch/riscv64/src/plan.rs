@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, remote_fence_i, satp};
 use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, Pages};
@@ -11,17 +11,18 @@ use shootdown::tags::{OnInstall, Tag};
 /// the refills after a full flush, on the cores that it was measured on.
 pub const RANGE_CEILING: u64 = 64;
 
-/// What a write to satp does to page walks.
+/// The effect of a write to satp on page walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SatpWrite {
     /// Nothing, as the manual has it (Priv, satp): a fence follows each, so that tags save nothing at a switch.
     NeedsFence,
-    /// Walks through the new root begin after all earlier loads. True of cores that drain their pipeline at a CSR write,
-    /// which Linux relies on (`set_mm_asid`, arch/riscv/mm/context.c); ask the core's vendor.
+    /// Walks through the new root begin after all earlier loads. True of cores that drain their pipeline at a CSR
+    /// write, which Linux relies on (`set_mm_asid`, arch/riscv/mm/context.c); ask the core's vendor.
     OrdersWalks,
 }
 
-/// The parts of the hardware that are used. Extensions and the firmware's services are in the device tree, not in registers.
+/// The hardware features in use. Extensions and the firmware's services are in the device tree, not in
+/// registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     mode: Mode,
@@ -34,7 +35,8 @@ pub struct Strategies {
 }
 
 impl Strategies {
-    /// What works on every hart: no ASIDs, no Svinval, no firmware; code is changed under [`FlushRequest::contexts`].
+    /// Settings that work on every hart: no ASIDs, no Svinval, no firmware; code is changed under
+    /// [`FlushRequest::contexts`].
     pub const fn new(mode: Mode) -> Self {
         let satp_write = SatpWrite::NeedsFence;
         Self {
@@ -90,8 +92,8 @@ impl Strategies {
         self.svinval
     }
 
-    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that are
-    /// no ASID, and for all where there are none.
+    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that
+    /// are no ASID, and for all where there are none.
     pub const fn asid(&self, tag: Tag) -> Asid {
         match self.exact(tag) {
             Some(asid) => asid,
@@ -129,16 +131,16 @@ impl Strategies {
         }
     }
 
-    /// Whether `fence.i` follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may
-    /// stand for one that was. Neither `sfence.vma` nor a return from a trap orders instruction fetches after stores (Priv,
-    /// SFENCE.VMA; Unpriv, FENCE.I).
+    /// Whether `fence.i` follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and
+    /// so may stand for one that was. Neither `sfence.vma` nor a return from a trap orders instruction fetches after
+    /// stores (Priv, SFENCE.VMA; Unpriv, FENCE.I).
     #[inline]
     pub const fn syncs_contexts(&self, request: FlushRequest) -> bool {
         request.syncs_contexts() || self.code_changes && request.range().is_none()
     }
 
-    /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf entries
-    /// alone (Priv, SFENCE.VMA).
+    /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf
+    /// entries alone (Priv, SFENCE.VMA).
     #[inline]
     const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
         let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
@@ -149,9 +151,9 @@ impl Strategies {
 
     /// Chooses how to load a root on a hart that has `current` loaded.
     ///
-    /// What must go under another ASID than the loaded one goes before: afterwards the walker could use it, and meet tables
-    /// that were freed. Under the loaded ASID it goes after: before, it would be refilled (Xen's XSA-292), and its tables
-    /// are those of the space that is left, which stay until it is left.
+    /// An ASID other than the loaded one is flushed before the load: afterwards the walker could use its entries, and
+    /// reach tables that were freed. The loaded ASID is flushed after the load: before, it would be refilled (Xen's
+    /// XSA-292), and its tables are those of the space that is left, which stay until it is left.
     #[inline]
     pub const fn install(&self, root: Root, tag: Tag, how: OnInstall, current: Asid) -> Install {
         let asid = self.asid(tag);
@@ -171,8 +173,8 @@ impl Strategies {
         self.sbi_fences
     }
 
-    /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which all
-    /// harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
+    /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which
+    /// all harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
     pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
@@ -192,8 +194,8 @@ impl Strategies {
     }
 }
 
-/// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody knows: the smallest. Naturally
-/// aligned runs (Svnapot) are made of them, too: each entry must be named.
+/// Returns the hardware pages of `range`. For a size that RISC-V lacks these are the smallest pages. Naturally aligned
+/// runs (Svnapot) are made of them, too: each entry must be named.
 #[inline]
 pub(crate) const fn pages_of(range: PageRange) -> Pages {
     let size = match range.size() {
@@ -208,7 +210,7 @@ pub(crate) const fn span_of(pages: &Pages) -> Span {
     Span::Bytes { start: pages.start().0, size: pages.remaining() << pages.shift() }
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A fence for each page and this ASID.

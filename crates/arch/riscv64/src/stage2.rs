@@ -8,13 +8,13 @@ use shootdown::Platform;
 use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
 use shootdown::tags::{OnInstall, Tag};
 
-/// Bodies of the methods of a [`Platform`] whose spaces are guests, in HS-mode. A flush reaches this hart alone: others take
-/// an IPI, or the firmware's remote fence.
+/// Bodies of the methods of a [`Platform`] whose spaces are guests, in HS-mode. A flush reaches this hart alone: others
+/// take an IPI, or the firmware's remote fence.
 ///
-/// The engine keeps G-stage translations coherent: `hfence.gvma` after a change of the hypervisor's tables. A guest keeps
-/// its own: where it asks its SBI for remote fences, [`guest_fence`](Self::guest_fence) and
-/// [`remote_guest_fence`](Self::remote_guest_fence) carry them out. A virtual CPU that moves to another hart shares VMID and
-/// ASIDs with those of its guest that have run there: call `guest_fence` for all of it before it runs.
+/// The engine keeps G-stage translations coherent: `hfence.gvma` after a change of the hypervisor's tables. A guest
+/// keeps its own: where it asks its SBI for remote fences, [`guest_fence`](Self::guest_fence) and
+/// [`remote_guest_fence`](Self::remote_guest_fence) carry them out. A virtual CPU that moves to another hart shares
+/// VMID and ASIDs with those of its guest that have run there: call `guest_fence` for all of it before it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage2 {
     guests: Guests,
@@ -91,8 +91,8 @@ impl Stage2 {
         }
     }
 
-    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. If the firmware refuses, IPIs
-    /// are used instead, so tags must not rest on broadcasts here.
+    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. If the firmware refuses,
+    /// IPIs are used instead, so tags must not rest on broadcasts here.
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         // No memory but a guest's is translated by the G-stage, and the firmware does not know that TLBs are split.
         let Some(call) = what.space.and_then(|_| self.guests.remote(what.tag, what.request)) else {
@@ -102,12 +102,12 @@ impl Stage2 {
         if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::NeedsIpi }
     }
 
-    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its IPI,
-    /// and each hart fences its own walks.
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its
+    /// IPI, and each hart fences its own walks.
     pub fn publish_tables(&self) {}
 
-    /// Drops what the loaded guest has made of `span` on this hart, under `asid`, or under all ASIDs with global translations:
-    /// after a change of the guest's own tables.
+    /// Drops what the loaded guest has made of `span` on this hart, under `asid`, or under all ASIDs with global
+    /// translations: after a change of the guest's own tables.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -160,8 +160,8 @@ impl Stage2 {
         unsafe { exec::hfence_gvma_all() };
     }
 
-    /// Drops a guest's own translations on this hart, and leaves its VMID parked. Its G-stage translations must go later:
-    /// harts may cache the invalid entries of the table that maps nothing.
+    /// Drops a guest's own translations on this hart, and leaves its VMID parked. Its G-stage translations must go
+    /// later: harts may cache the invalid entries of the table that maps nothing.
     fn fence_own(&self, vmid: Vmid) {
         self.park(vmid);
         // SAFETY: 1. the caller of `new` ensures it.

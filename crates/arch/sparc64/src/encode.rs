@@ -10,7 +10,7 @@ pub struct Context(u16);
 impl Context {
     /// The kernel's.
     pub const KERNEL: Context = Context(0);
-    /// What spaces without a number of their own are loaded under: the highest. It is flushed at each load.
+    /// The number under which spaces without one of their own are loaded: the highest. It is flushed at each load.
     pub const SHARED: Context = Context(0x1fff);
 
     /// Wraps the number of a space.
@@ -91,7 +91,8 @@ pub const TLB_ENTRIES: u64 = 64;
 /// Lock, a bit of an entry: it stays (US 6.2).
 pub const TTE_LOCK: u64 = 1 << 6;
 
-/// Returns what a context register that holds `register` becomes for `context`. Page sizes in its upper bits stay (US3).
+/// Returns what a context register that holds `register` becomes for `context`. Page sizes in its upper bits stay
+/// (US3).
 pub const fn with_context(register: u64, context: Context) -> u64 {
     register & !0x1fff | context.0 as u64
 }
@@ -101,7 +102,7 @@ pub const fn context_of(register: u64) -> Context {
     Context((register & 0x1fff) as u16)
 }
 
-/// Which context register a demap reads (US table 6-15).
+/// The context register that a demap reads (US table 6-15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// Primary.
@@ -201,7 +202,7 @@ pub const fn mondo(target: u32, slots: Slots) -> Result<u64, EncodeError> {
     Ok(slot << 24 | (target as u64) << 14 | 0x70)
 }
 
-/// What became of a mondo.
+/// The result of sending a mondo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatch {
     /// It has arrived.
@@ -212,7 +213,8 @@ pub enum Dispatch {
     EncodeError,
 }
 
-/// Decodes the dispatch status register for the mondo that was sent to `target` (US 11, dispatch status; US3: two bits a slot).
+/// Decodes the dispatch status register for the mondo that was sent to `target` (US 11, dispatch status; US3: two bits
+/// a slot).
 pub const fn dispatch(status: u64, target: u32, slots: Slots) -> Dispatch {
     let slot = match slots {
         Slots::One => 0,
@@ -229,7 +231,7 @@ pub const fn dispatch(status: u64, target: u32, slots: Slots) -> Dispatch {
 /// A fast trap to the hypervisor: function in %o5, arguments from %o0 (HV 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HvCall {
-    /// Which function.
+    /// The function.
     pub function: u64,
     /// Its arguments.
     pub arguments: [u64; 5],

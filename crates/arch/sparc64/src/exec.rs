@@ -1,8 +1,8 @@
 //! Instruction sequences. No decisions: operands come from [`crate::encode`].
 //!
-//! A store to an MMU register must be followed by MEMBAR #Sync, and where instructions are concerned by FLUSH, before the
-//! next load or store of any other kind (US 6.9), so each sequence ends with both. FLUSH names the stack, which is mapped;
-//! its address has no other meaning. None of the sequences is `nomem` or `readonly`.
+//! A store to an MMU register must be followed by MEMBAR #Sync, and where instructions are concerned by FLUSH, before
+//! the next load or store of any other kind (US 6.9), so each sequence ends with both. FLUSH names the stack, which is
+//! mapped; its address has no other meaning. None of the sequences is `nomem` or `readonly`.
 
 use crate::encode::{HvCall, MONDO_DATA, PRIMARY_CONTEXT, SECONDARY_CONTEXT, TAG_ACCESS, TSB, asi};
 use core::arch::asm;
@@ -153,8 +153,8 @@ pub unsafe fn demap_in_secondary(context: u64, operand: u64) {
 ///
 /// # Safety
 /// The caller must ensure that:
-/// 1. it runs in privileged mode of an UltraSPARC III or later, at trap level 0, with interrupts off; the kernel's text is
-///    mapped in the nucleus context, too.
+/// 1. it runs in privileged mode of an UltraSPARC III or later, at trap level 0, with interrupts off; the kernel's text
+///    is mapped in the nucleus context, too.
 #[inline]
 pub unsafe fn demap_in_primary(context: u64, operand: u64) {
     // HW: US3, context registers and demap: instructions are not demapped by the secondary context. At trap level 1 fetches

@@ -30,7 +30,7 @@ impl Mmu {
         Self { strategies, kernel_root }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }
@@ -79,8 +79,8 @@ impl Mmu {
     }
 
     /// Sends a mondo of sun4u to `target`, its number on the bus, and says what became of it. The words are what the
-    /// target's interrupt vector finds. A mondo that was refused is sent again, after a while with interrupts on: two CPUs
-    /// that send to each other must not wait for ever.
+    /// target's interrupt vector finds. A mondo that was refused is sent again, after a while with interrupts on: two
+    /// CPUs that send to each other must not wait for ever.
     ///
     /// # Errors
     /// The number is no CPU's.
@@ -124,8 +124,8 @@ impl Mmu {
         Remote::NeedsIpi
     }
 
-    /// Body of [`Platform::publish_tables`]. Nothing is needed: tables are read by miss handlers, which are ordinary code,
-    /// and the engine's full fence comes next.
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: tables are read by miss handlers, which are ordinary
+    /// code, and the engine's full fence comes next.
     #[inline]
     pub fn publish_tables(&self) {}
 

@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Context, Slots};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, Pages};
@@ -7,11 +7,11 @@ use shootdown::tags::Tag;
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::with_ceiling`].
 ///
-/// Linux's number (`TLB_BATCH_NR`, arch/sparc/include/asm/tlbflush_64.h): addresses that it collects before it demaps them
-/// one by one. No measurement is recorded with it.
+/// Linux's number (`TLB_BATCH_NR`, arch/sparc/include/asm/tlbflush_64.h): addresses that it collects before it demaps
+/// them one by one. No measurement is recorded with it.
 pub const RANGE_CEILING: u64 = 192;
 
-/// What kind of machine it is.
+/// The kind of machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// UltraSPARC I and II: demaps by the secondary context; TLBs have 64 entries, which go one by one where all go.
@@ -22,7 +22,7 @@ pub enum Machine {
     Sun4v,
 }
 
-/// The parts of the hardware that are used.
+/// The hardware features in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     machine: Machine,
@@ -41,7 +41,7 @@ impl Strategies {
         self
     }
 
-    /// What kind of machine it is.
+    /// The kind of machine.
     pub const fn machine(&self) -> Machine {
         self.machine
     }
@@ -55,7 +55,8 @@ impl Strategies {
         }
     }
 
-    /// Chooses the instructions for `what`. Nothing caches tables here, so whether tables were freed makes no difference.
+    /// Chooses the instructions for `what`. Nothing caches tables here, so whether tables were freed makes no
+    /// difference.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
         if what.request.syncs_contexts() {
@@ -71,15 +72,15 @@ impl Strategies {
         if pages.remaining() > self.ceiling { whole } else { Step::Pages(pages, context) }
     }
 
-    /// Whether FLUSH follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may stand
-    /// for one that was. Hypercalls end in none.
+    /// Whether FLUSH follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so
+    /// may stand for one that was. Hypercalls end in none.
     #[inline]
     pub const fn syncs_contexts(request: FlushRequest) -> bool {
         request.syncs_contexts() || request.range().is_none()
     }
 }
 
-/// Returns the hardware pages that hold `range`: of its own size where sparc64 has it, else of 8 KiB.
+/// Returns the hardware pages that hold `range`: of its own size where sparc64 has it, otherwise of 8 KiB.
 #[inline]
 const fn pages_of(range: PageRange) -> Pages {
     let shift = match range.size() {
@@ -89,7 +90,7 @@ const fn pages_of(range: PageRange) -> Pages {
     Pages::holding(range, shift)
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A demap for each page, of instructions and of data.

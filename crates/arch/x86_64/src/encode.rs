@@ -18,7 +18,7 @@ pub use ipi::x2apic_ipis;
 pub struct Pcid(u16);
 
 impl Pcid {
-    /// What roots without a tag of their own are loaded under. It is flushed at each load.
+    /// The PCID under which roots without a tag of their own are loaded. It is flushed at each load.
     pub const SHARED: Pcid = Pcid(0);
     /// The bit that tells the user half of a pair from the kernel half.
     const USER: u16 = 1 << 11;
@@ -39,7 +39,8 @@ impl Pcid {
         if number >= Self::USER { Err(EncodeError::Pcid(number)) } else { Ok(Self(number)) }
     }
 
-    /// Returns the user half of the pair: kernel page-table isolation runs user code under a root and a PCID of its own.
+    /// Returns the user half of the pair: kernel page-table isolation runs user code under a root and a PCID of its
+    /// own.
     pub const fn user_half(self) -> Self {
         Self(self.0 | Self::USER)
     }
@@ -227,7 +228,7 @@ pub enum Stride {
     Large = 1,
 }
 
-/// What of a page's translations INVLPGB drops.
+/// The translations of a page that INVLPGB drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// The translation alone: no table was freed.
@@ -262,8 +263,8 @@ impl Invlpgb {
     const INCLUDE_GLOBALS: u64 = 1 << 3;
     const FINAL_ONLY: u64 = 1 << 4;
 
-    /// Builds the request for `count` pages of this host or guest. `limits` are the number of pages that one instruction
-    /// takes, and the width of addresses.
+    /// Builds the request for `count` pages of this host or guest. `limits` are the number of pages that one
+    /// instruction takes, and the width of addresses.
     ///
     /// # Errors
     /// More pages than one instruction takes or none; the address is not canonical.

@@ -175,8 +175,8 @@ pub unsafe fn tlbsync() {
     unsafe { asm!(".byte 0x0f, 0x01, 0xff", options(nostack, preserves_flags)) };
 }
 
-/// Drops what EPT made of guest physical addresses, alone and combined with guests' own translations; returns whether the
-/// CPU did.
+/// Drops what EPT made of guest physical addresses, alone and combined with guests' own translations; returns whether
+/// the CPU did.
 ///
 /// # Safety
 /// The caller must ensure that:

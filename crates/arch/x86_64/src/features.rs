@@ -1,8 +1,8 @@
-//! What a CPU can do, decoded from CPUID.
+//! TLB features of a CPU, decoded from CPUID.
 
 use crate::cpuid::Leaves;
 
-/// What a CPU can do about its TLB. Errata are taken off: what is listed here works.
+/// TLB features of a CPU, without those that errata break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
     /// CR4.PGE: global translations.
@@ -50,7 +50,7 @@ impl Features {
         }
     }
 
-    /// Asks the CPU that runs the caller.
+    /// Reads the features of the calling CPU.
     #[cfg(target_arch = "x86_64")]
     pub fn of_this_cpu() -> Self {
         Self::decode(&crate::exec::read_leaves())

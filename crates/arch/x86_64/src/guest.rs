@@ -1,10 +1,10 @@
 //! Guests of a hypervisor: second stages of translation.
 //!
-//! A space of the engine is a guest: its addresses are guest physical, its root is the top-level table of the second stage.
-//! CPUs name guests each for itself, so the policy is [`PerCpuSlots`](shootdown::tags::PerCpuSlots) (this crate has the engine's
-//! feature `per-cpu-tags` for it), and flushes reach other CPUs by IPIs, which make them leave their guest. Second-stage tables are walked on behalf of a running guest alone. So
-//! `install` writes no register: it prepares what the next VM entry takes ([`EptEntry`], [`NptEntry`]), and with no root
-//! nothing is loaded.
+//! A space of the engine is a guest: its addresses are guest physical, its root is the top-level table of the second
+//! stage. CPUs name guests each for itself, so the policy is [`PerCpuSlots`](shootdown::tags::PerCpuSlots)
+//! (this crate asks for the engine's feature `per-cpu-tags`), and flushes reach other CPUs by IPIs, which make them leave
+//! their guest. Second-stage tables are walked on behalf of a running guest alone. So `install` writes no register: it prepares what the next VM entry takes ([`EptEntry`], [`NptEntry`]),
+//! and with no root nothing is loaded.
 //!
 //! | | Intel: [`Ept`] | AMD: [`Npt`] |
 //! |---|---|---|

@@ -11,20 +11,21 @@
 //! ```
 //!
 //! [`encode`] computes operands and [`Plan`] chooses instructions, both pure and tested on any host; [`exec`] runs one
-//! sequence a function, on x86-64 alone. [`Features`] decodes CPUID, [`Strategies`] says what is used of it. [`guest`] has the
-//! second stage of hypervisors: EPT with VPIDs, and nested paging with ASIDs; [`rar`] has Intel's remote action requests.
+//! sequence a function, on x86-64 alone. [`Features`] decodes CPUID, [`Strategies`] says what is used of it. [`guest`]
+//! has the second stage of hypervisors: EPT with VPIDs, and nested paging with ASIDs; [`rar`] has Intel's remote action
+//! requests.
 //!
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no PCID drops
 //! everything, a range that is not canonical drops the whole context.
 //!
-//! A tag that is loaded is never flushed before it is left, and one that is not is flushed before it is loaded, so that no walker meets
-//! a freed table between the two: one write of CR3 does both. PCID 0 is flushed at every load: it
-//! stands for no tag, and for tags that are out of range. Freed tables: INVLPG drops the current PCID's cached tables whatever the
-//! address, INVPCID of an address does not, so that one is widened to the PCID. Kernel tables are cached under every PCID, global
-//! pages or not, so all go.
+//! A tag that is loaded is never flushed before it is left, and one that is not is flushed before it is loaded, so that
+//! no walker meets a freed table between the two: one write of CR3 does both. PCID 0 is flushed at every load: it
+//! stands for no tag, and for tags that are out of range. Freed tables: INVLPG drops the current PCID's cached tables
+//! whatever the address, INVPCID of an address does not, so that one is widened to the PCID. Kernel tables are cached
+//! under every PCID, global pages or not, so all go.
 //!
-//! Manuals: SDM is Intel's Software Developer's Manual, volume 3A, order number 325384-080, and volumes 2 and 3C; APM is AMD's Architecture
-//! Programmer's Manual, volumes 2 and 3, publications 24593 and 24594.
+//! Manuals: SDM is Intel's Software Developer's Manual, volume 3A, order number 325384-080, and volumes 2 and 3C; APM
+//! is AMD's Architecture Programmer's Manual, volumes 2 and 3, publications 24593 and 24594.
 #![no_std]
 #![deny(unsafe_code)]
 

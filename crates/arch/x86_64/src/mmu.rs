@@ -24,7 +24,7 @@ impl Mmu {
         Self { strategies, kernel_root }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }
@@ -47,8 +47,8 @@ impl Mmu {
         unsafe { exec::write_cr4(value) };
     }
 
-    /// Body of [`Platform::flush_local`]. For contexts it serialises itself: IRET from the handler would too, and SYSRET, and the
-    /// kernel's own code that follows, would not.
+    /// Body of [`Platform::flush_local`]. For contexts it serialises itself: IRET from the handler would too, and
+    /// SYSRET, and the kernel's own code that follows, would not.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -66,7 +66,8 @@ impl Mmu {
         }
     }
 
-    /// Body of [`Platform::install`]. The write to CR3 serialises, whatever it keeps. Tags that are no PCID, and no root, share PCID 0, which is flushed at each load.
+    /// Body of [`Platform::install`]. The write to CR3 serialises, whatever it keeps. Tags that are no PCID, and no
+    /// root, share PCID 0, which is flushed at each load.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -107,8 +108,8 @@ impl Mmu {
         if self.strategies.broadcasts() { Some(Broadcaster(*self)) } else { None }
     }
 
-    /// Body of [`Platform::publish_tables`]. Nothing is needed: walks of other CPUs see stores in the order of memory, and the engine's fence drains this CPU's
-    /// buffer.
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: walks of other CPUs see stores in the order of memory,
+    /// and the engine's fence drains this CPU's buffer.
     #[inline]
     pub fn publish_tables(&self) {}
 

@@ -1,4 +1,4 @@
-//! Which instructions carry a request out.
+//! The choice of instructions for a request.
 
 use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride, Under};
 use crate::features::Features;
@@ -46,7 +46,7 @@ pub struct Strategies {
 }
 
 impl Strategies {
-    /// What works on every x86-64: no tags, no broadcast.
+    /// Settings that work on every x86-64 CPU: no tags, no broadcast.
     pub const PLAIN: Self = Self {
         tagging: Tagging::None,
         kernel: KernelMappings::Global,
@@ -115,8 +115,8 @@ impl Strategies {
         self.ceiling
     }
 
-    /// Returns the PCID that stands for `tag`. [`Pcid::SHARED`], which is flushed at each load, stands for tags that are
-    /// no PCID, and for all where there are no PCIDs.
+    /// Returns the PCID that stands for `tag`. [`Pcid::SHARED`], which is flushed at each load, stands for tags that
+    /// are no PCID, and for all where there are no PCIDs.
     pub const fn pcid(&self, tag: Tag) -> Pcid {
         match self.exact(tag) {
             Some(pcid) => pcid,
@@ -138,8 +138,8 @@ impl Strategies {
 
     /// Chooses the instructions for `what` on a CPU that has `current` loaded.
     ///
-    /// What drops everything serialises as well, as it may stand for a request for contexts. Under a tag that is not loaded it need
-    /// not: the write to CR3 that loads it does.
+    /// What drops everything serialises as well, as it may stand for a request for contexts. Under a tag that is not
+    /// loaded it need not: the write to CR3 that loads it does.
     #[inline]
     pub const fn local(&self, what: LocalFlush, current: Pcid) -> Plan {
         if what.request.syncs_contexts() {
@@ -159,7 +159,8 @@ impl Strategies {
         }
     }
 
-    /// What must go besides the write to CR3 when a root is installed with a flush: the user half, which CR3 does not name.
+    /// What must go besides the write to CR3 when a root is installed with a flush: the user half, which CR3 does not
+    /// name.
     #[inline]
     pub const fn besides_install(&self, pcid: Pcid) -> Option<Step> {
         match self.tagging {
@@ -243,8 +244,8 @@ impl Strategies {
         self.invlpgb.is_some()
     }
 
-    /// Chooses the broadcasts for a request, or nothing where they are not used: no broadcast synchronises the context of another
-    /// CPU.
+    /// Chooses the broadcasts for a request, or nothing where they are not used: no broadcast synchronises the context
+    /// of another CPU.
     #[inline]
     pub const fn broadcast(&self, whose: Target, request: FlushRequest) -> Option<Broadcast> {
         if request.syncs_contexts() {
@@ -278,7 +279,7 @@ impl Strategies {
     }
 }
 
-/// Whose memory a broadcast is about.
+/// The memory that a broadcast is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A space's, which all CPUs run under this tag, if there is one such.
@@ -287,7 +288,7 @@ pub enum Target {
     Kernel,
 }
 
-/// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody knows: the smallest.
+/// Returns the hardware pages of `range`. For a size that x86-64 lacks these are the smallest pages.
 #[inline]
 pub(crate) const fn pages_of(range: PageRange) -> Pages {
     let size = match range.size() {
@@ -323,7 +324,7 @@ pub enum Step {
     RewriteCr2,
 }
 
-/// What carries a local request out.
+/// Instructions for a local request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// For the steps that go page by page. Kept once: a plan lies on the stack of the IPI handler.

@@ -1,13 +1,15 @@
-//! Remote Action Requests: microcode of other CPUs drops translations, whatever these run and with interrupts on or off.
+//! Remote Action Requests: microcode of other CPUs drops translations, whatever these run and with interrupts on or
+//! off.
 //!
-//! All CPUs share a table of [`Payload`]s, which say what to do. Each CPU has an [`ActionVector`] with a byte a payload. A
-//! request fills a payload, marks its byte in the vector of each target ([`Actions::begin`]), sends an interrupt command
-//! ([`command`]), and waits until no target's byte is pending ([`Actions::progress`]). Checked as the engine's scenario
-//! `transport-actions`; it has run on no hardware here.
+//! All CPUs share a table of [`Payload`]s, which say what to do. Each CPU has an [`ActionVector`] with a byte a
+//! payload. A request fills a payload, marks its byte in the vector of each target ([`Actions::begin`]), sends an
+//! interrupt command ([`command`]), and waits until no target's byte is pending ([`Actions::progress`]). Checked as the
+//! engine's scenario `transport-actions`; it has run on no hardware here.
 //!
-//! Sources: Intel's datasheets name the feature and its requests (13th generation, 743844); layouts and numbers are those of the
-//! patches "Intel RAR TLB invalidation" for Linux of 2025 (arch/x86/include/asm/rar.h, msr-index.h, apicdef.h), which
-//! Intel wrote. Of the six types only the one for PCIDs is used here: subtypes of those for EPT and VPIDs are in no public source.
+//! Sources: Intel's datasheets name the feature and its requests (13th generation, 743844); layouts and numbers are
+//! those of the patches "Intel RAR TLB invalidation" for Linux of 2025 (arch/x86/include/asm/rar.h, msr-index.h,
+//! apicdef.h), which Intel wrote. Of the six types only the one for PCIDs is used here: subtypes of those for EPT and
+//! VPIDs are in no public source.
 
 use crate::encode::{LinearWidth, Pcid};
 use crate::plan::{Target, canonical, pages_of};
@@ -40,8 +42,8 @@ pub const fn payloads(info: u64) -> usize {
     (info >> 32 & 0x3f) as usize + 1
 }
 
-/// Returns the low half of an interrupt command that has its destination look at its vector: delivery mode 3, in physical or
-/// logical mode as bit 11 says, which the caller adds with the destination.
+/// Returns the low half of an interrupt command that has its destination look at its vector: delivery mode 3, in
+/// physical or logical mode as bit 11 says, which the caller adds with the destination.
 pub const fn command() -> u32 {
     0b011 << 8
 }
@@ -67,9 +69,10 @@ impl Payload {
 
     /// Chooses the payload for a request about what is `whose`.
     ///
-    /// What one payload cannot say is widened: pages of kernel memory, as the type for addresses leaves global translations;
-    /// freed tables, as it leaves cached ones; a space that each CPU runs under a PCID of its own. A tag that is no PCID is none
-    /// that all CPUs use. No payload synchronises contexts, for which the engine sends IPIs; here they are widened.
+    /// What one payload cannot say is widened: pages of kernel memory, as the type for addresses leaves global
+    /// translations; freed tables, as it leaves cached ones; a space that each CPU runs under a PCID of its own. A tag
+    /// that is no PCID is none that all CPUs use. No payload synchronises contexts, for which the engine sends IPIs;
+    /// here they are widened.
     pub const fn choose(whose: Target, request: FlushRequest, width: LinearWidth) -> Self {
         let pcid = match whose {
             Target::Kernel => return Self::all_with_globals(),
@@ -157,7 +160,8 @@ pub enum Progress {
 pub struct Action(usize);
 
 impl Actions {
-    /// Makes a table of which no payload is in use; all CPUs take `count` of them, which is the least that [`payloads`] found.
+    /// Makes a table of which no payload is in use; all CPUs take `count` of them, which is the least that [`payloads`]
+    /// found.
     pub const fn new(count: usize) -> Self {
         let beyond = if count >= PAYLOADS { 0 } else { u64::MAX << count };
         Self { table: [const { [const { AtomicU64::new(0) }; 8] }; PAYLOADS], used: AtomicU64::new(beyond) }
@@ -165,8 +169,8 @@ impl Actions {
 
     /// Takes a payload for a request, or nothing where all are in use: send IPIs, or try again.
     ///
-    /// The caller is not interrupted, nor moved to another CPU, until it has finished the action, unless the handler needs
-    /// no payload itself.
+    /// The caller is not interrupted, nor moved to another CPU, until it has finished the action, unless the handler
+    /// needs no payload itself.
     pub fn begin(&self, payload: Payload) -> Option<Action> {
         let mut used = self.used.load(Ordering::Relaxed);
         let number = loop {

@@ -1,8 +1,8 @@
 //! Native runs: how long a flush takes on this host, with threads as CPUs, beside the ways a program has today.
 //!
-//! Each thread stays on a CPU of its own. Each way takes turns with the engine, in pairs that begin with the one and the other;
-//! what is given is the median over pairs, and the quartiles. Where the host has too few CPUs or other work the times are
-//! given with [`Timings::doubt`]: they are no evidence.
+//! Each thread stays on a CPU of its own. Each way takes turns with the engine, in pairs that begin with the one and
+//! the other; what is given is the median over pairs, and the quartiles. Where the host has too few CPUs or other work
+//! the times are given with [`Timings::doubt`]: they are no evidence.
 
 mod engine;
 mod grace;

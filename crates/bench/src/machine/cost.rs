@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 /// Instructions and cycles of the steps that the machine knows. The cycles decide which event comes first, how long
-/// frames are held, and when the last CPU ends; the counts do not rest on them otherwise. Orders of magnitude of a server of the 2020s.
+/// frames are held, and when the last CPU ends; the counts do not rest on them otherwise. Orders of magnitude of a
+/// server of the 2020s.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Costs {
-    /// Instructions for a load, a store or a read-modify-write: the access, its address, and what is done with the value.
+    /// Instructions for a load, a store or a read-modify-write: the access, its address, and what is done with the
+    /// value.
     pub access_instructions: u64,
     /// Instructions of a full fence.
     pub fence_instructions: u64,
@@ -63,8 +65,8 @@ pub const COSTS: Costs = Costs {
     broadcast: 600,
 };
 
-/// CPUs that one write to the interrupt controller can interrupt at once (x2APIC in cluster mode: Intel SDM volume 3, logical
-/// destination).
+/// CPUs that one write to the interrupt controller can interrupt at once (x2APIC in cluster mode: Intel SDM volume 3,
+/// logical destination).
 pub(crate) const CLUSTER: u32 = 16;
 
 /// Cycles of a second, where a policy or a recording counts time.

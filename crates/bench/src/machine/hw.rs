@@ -97,7 +97,8 @@ pub(crate) struct Hw {
     pub(super) runs: bool,
     /// CPUs of a node, where lines of other nodes take longer; 0 where all are equally near.
     pub(super) node: u32,
-    /// Times that a page must be flushed: twice where user code and the kernel have page tables, and tags, of their own.
+    /// Times that a page must be flushed: twice where user code and the kernel have page tables, and tags, of their
+    /// own.
     pub(super) tags_per_space: u64,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.

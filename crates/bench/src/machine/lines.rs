@@ -56,7 +56,7 @@ pub(super) struct Lines {
     counts: Vec<u32>,
     /// Places whose lines were forgotten, to be used again ...
     spare: Vec<u32>,
-    /// ... unless whoever watches takes a place for one line for ever.
+    /// ... unless an observer is attached, which expects a place to stand for one line throughout.
     watched: bool,
     /// CPUs that sleep until a line is written.
     sleepers: NumberMap<u32, Vec<u32>>,
@@ -129,8 +129,8 @@ impl Lines {
         Moved { transfer: others > 0, place }
     }
 
-    /// Whether an access by `cpu` must reach a cache outside its node of so many CPUs: a load if no nearer cache has the line, a
-    /// store if any other has.
+    /// Whether an access by `cpu` must reach a cache outside its node of so many CPUs: a load if no nearer cache has
+    /// the line, a store if any other has.
     pub(super) fn is_far(&self, cpu: u32, address: u64, node: u32, written: bool) -> bool {
         let Some(&place) = self.places.get(&(address >> LINE)) else { return false };
         let from = place as usize * self.words;

@@ -1,8 +1,8 @@
 //! A simulated multiprocessor: sequentially consistent, one event at a time, the same counts from the same seed.
 //!
 //! Each CPU runs its operations as a coroutine, so that policies and the engine are ordinary synchronous code: a wait
-//! suspends the CPU until a cache line that it polls is written, and a flush of its TLB until that is complete, so that others
-//! act in the middle of a handler. IPIs arrive after a delay, between operations or during waits.
+//! suspends the CPU until a cache line that it polls is written, and a flush of its TLB until that is complete, so that
+//! others act in the middle of a handler. IPIs arrive after a delay, between operations or during waits.
 
 mod cost;
 mod hw;

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// A kind of operation, as whoever asks for it sees it.
+/// A kind of operation, as the code that asks for it sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// A space is made.

@@ -18,7 +18,8 @@ impl Hw {
         }
     }
 
-    /// CPUs other than the current one that hold a translation of `pages` that is no longer mapped, and could use it now.
+    /// CPUs other than the current one that hold a translation of `pages` that is no longer mapped, and could use it
+    /// now.
     pub(crate) fn stale_users(&self, space: u32, retired: &[u32]) -> Vec<u32> {
         let mut users = Vec::new();
         for &number in retired {

@@ -128,8 +128,8 @@ pub(crate) fn suspend() {
     leave(cpu);
 }
 
-/// Lets time pass on the current CPU, which carries out an instruction on its TLB: what others do until it is complete comes
-/// first. Interrupts are off meanwhile.
+/// Lets time pass on the current CPU, which carries out an instruction on its TLB: what others do until it is complete
+/// comes first. Interrupts are off meanwhile.
 pub(crate) fn pass() {
     let cpu = with(|hw| {
         let (cpu, runs) = (hw.current, hw.runs);
@@ -146,7 +146,8 @@ pub(crate) fn pass() {
     }
 }
 
-/// Suspends the current CPU for as long as a line takes to come from another cache: what others do until then comes first.
+/// Suspends the current CPU for as long as a line takes to come from another cache: what others do until then comes
+/// first.
 ///
 /// # Panics
 /// As [`suspend`].

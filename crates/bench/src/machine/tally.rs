@@ -81,8 +81,8 @@ pub struct Totals {
     pub operations: ByOperation,
     /// Flushes that sent at least one IPI.
     pub flushes_with_ipis: u64,
-    /// Flushes that concern other CPUs, whether or not an IPI was sent (Linux records a `remote ipi send` for each); of the
-    /// engine not known.
+    /// Flushes that concern other CPUs, whether or not an IPI was sent (Linux records a `remote ipi send` for each); of
+    /// the engine not known.
     pub remote_flushes: u64,
     /// IPIs sent.
     pub sent: u64,

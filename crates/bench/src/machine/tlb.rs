@@ -11,7 +11,8 @@ pub struct Pages {
     pub count: u64,
 }
 
-/// Marks the number of a large page among page numbers. It maps what 1 << [`LARGE_SHIFT`] small ones would, with one entry.
+/// Marks the number of a large page among page numbers. It maps what 1 << [`LARGE_SHIFT`] small ones would, with one
+/// entry.
 pub const LARGE: u64 = 1 << 58;
 /// Small pages of a large one, as a shift.
 pub const LARGE_SHIFT: u32 = 9;

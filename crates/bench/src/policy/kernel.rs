@@ -149,8 +149,8 @@ impl Kernel {
         space.users = if uses { space.users + 1 } else { space.users - 1 };
     }
 
-    /// sparc64 before bafb056ce279: where the count says "one user" the mask becomes this CPU alone. A borrower may begin
-    /// between the look at the count and the store to the mask.
+    /// sparc64 before bafb056ce279: where the count says "one user" the mask becomes this CPU alone. A borrower may
+    /// begin between the look at the count and the store to the mask.
     fn reset_mask_by_one_user(&self, space: u32) {
         if self.style.mask != Mask::ResetByOneUser {
             return;
@@ -423,7 +423,8 @@ impl Kernel {
         }
     }
 
-    /// The current CPU, which does not run `space`, leaves it and its mask (powerpc: `exit_lazy_flush_tlb`); so nobody is left.
+    /// The current CPU, which does not run `space`, leaves it and its mask (powerpc: `exit_lazy_flush_tlb`); so nobody
+    /// is left.
     fn reach_without_me(&self, space: u32) -> Targets {
         self.take(Call { from: me(), space, what: What::Trim });
         Targets::None

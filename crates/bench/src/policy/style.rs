@@ -1,5 +1,5 @@
-//! The policies of kernels, as rows of one table. Written from descriptions, and from what these sources do; what each leaves
-//! out is in CAVEATS.md.
+//! The policies of kernels, as rows of one table. Written from descriptions, and from what these sources do; what each
+//! leaves out is in CAVEATS.md.
 //!
 //! | policy | source | functions |
 //! |---|---|---|
@@ -21,8 +21,8 @@ pub(super) enum Mask {
     UntilUseless,
     /// Those that have ever had it.
     Grows,
-    /// The same, but a flush that counts one user takes all others out, and with them a borrower that has just joined: a
-    /// count bounds who may finish, not who may begin (SD-9).
+    /// The same, but a flush that counts one user takes all others out, and with them a borrower that has just joined:
+    /// a count bounds who may finish, not who may begin (SD-9).
     ResetByOneUser,
     /// All.
     Everyone,
@@ -104,7 +104,8 @@ pub(super) struct Style {
     /// The same where the hardware reaches other CPUs, and a flush does not leave this one.
     pub(super) local_ceiling: u64,
     pub(super) requests: Requests,
-    /// Whether a flush queues its requests first and then interrupts CPUs of a cluster at once (`arch/x86/kernel/apic/x2apic_cluster.c`).
+    /// Whether a flush queues its requests first and then interrupts CPUs of a cluster at once
+    /// (`arch/x86/kernel/apic/x2apic_cluster.c`).
     pub(super) multicast: bool,
     /// Whether open gathers are counted, and a second one widens the flush.
     pub(super) gathers: bool,

@@ -26,7 +26,8 @@ pub fn pictures(report: &Report) -> [(&'static str, String); 2] {
     [("ipis.svg", plots::ipis(report)), ("transfers.svg", plots::transfers(report))]
 }
 
-/// Writes the page: what is gained, what is lost, how to read it, then tables, plots and aims. Nothing comes from elsewhere.
+/// Writes the page: what is gained, what is lost, how to read it, then tables, plots and aims. Nothing comes from
+/// elsewhere.
 pub fn page(report: &Report) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\

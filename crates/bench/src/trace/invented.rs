@@ -26,8 +26,8 @@ pub struct Invented {
 }
 
 impl Invented {
-    /// Invents a recording of a machine with `cpus` CPUs that ends with the line in which `bytes` are reached; the same seed
-    /// gives the same text.
+    /// Invents a recording of a machine with `cpus` CPUs that ends with the line in which `bytes` are reached; the same
+    /// seed gives the same text.
     pub fn new(bytes: u64, cpus: u16, seed: u64) -> Self {
         Self {
             left: bytes,

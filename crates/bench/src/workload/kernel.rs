@@ -50,7 +50,8 @@ pub(super) fn isolated_tables(scripts: &mut Scripts) {
     mmap_server(scripts);
 }
 
-/// On a machine of four nodes. Each thread's pages are made inaccessible run by run; a page that faults next may move to another node.
+/// On a machine of four nodes. Each thread's pages are made inaccessible run by run; a page that faults next may move
+/// to another node.
 pub(super) fn numa_balancing(scripts: &mut Scripts) {
     scripts.push(0, Op::Nodes(scripts.cpus().div_ceil(NODES)));
     scripts.create_spaces();

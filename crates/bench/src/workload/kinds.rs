@@ -13,12 +13,13 @@ pub enum WorkloadKind {
     MapbenchGlobal,
     /// will-it-scale `context_switch1_threads`: two threads wake each other and go idle; nothing is unmapped.
     Pingpong,
-    /// will-it-scale `context_switch1_processes` with threads: those of two processes take turns on each CPU, and a page goes now
-    /// and then.
+    /// will-it-scale `context_switch1_processes` with threads: those of two processes take turns on each CPU, and a
+    /// page goes now and then.
     ContextSwitch,
     /// The shape of a kernel's build: fork, exec, a short life with a move to another CPU, exit.
     ForkExecMigrate,
-    /// A kernel thread that borrows a space now and then while its owner unmaps: what Linux commit bafb056ce279 is about.
+    /// A kernel thread that borrows a space now and then while its owner unmaps: what Linux commit bafb056ce279 is
+    /// about.
     Sqpoll,
     /// A web server's churn: small files mapped, used and unmapped by threads that idle between requests.
     MmapServer,
@@ -26,7 +27,8 @@ pub enum WorkloadKind {
     SingleAfterMany,
     /// Threads that are mostly idle, woken for short requests; a page goes now and then.
     MemcachedLazy,
-    /// Threads with 8 to 512 pages in use that unmap 1 to 48 pages at a time: what a full flush costs differs from CPU to CPU.
+    /// Threads with 8 to 512 pages in use that unmap 1 to 48 pages at a time: what a full flush costs differs from CPU
+    /// to CPU.
     WorkingSets,
     /// The kernel takes 32 pages at a time back from spaces that run elsewhere (Linux: `try_to_unmap_flush`).
     Reclaim,

@@ -1,4 +1,4 @@
-//! Damage to a line: it is refused by its number, or costs what stood in the line and nothing else.
+//! Damage to a line: it is refused by its number, or costs only what stood in the line.
 
 use super::read;
 use super::story::{DIALECTS, What, story};

@@ -1,4 +1,5 @@
-//! Recordings as tracers print them: read alike whoever printed them and whatever names stand in them, or refused by line.
+//! Recordings as tracers print them. Each tracer's format and any task name in it is read alike, or the line is refused
+//! by its number.
 
 mod damage;
 mod refusals;

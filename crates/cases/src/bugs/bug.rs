@@ -2,7 +2,8 @@ use super::stage::{Right, Stage};
 use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, built, caught, named};
 use shootdown_machine::{Case, Expected, Kind, Model, Protocol, Sketch, Variant, run, run_again};
 
-/// A bug: where it is from, what it takes to show it, and its protocols: as it was, as it was mended, and what else upstream had.
+/// A bug: where it is from, what it takes to show it, and its protocols: as it was, as it was mended, and what else
+/// upstream had.
 #[derive(Clone, Copy, Debug)]
 pub struct Bug {
     /// Name of the cases, without the protocol: kernel, commit or advisory, subject.
@@ -29,22 +30,23 @@ pub struct Bug {
     pub about: &'static str,
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
-    /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
-    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::objections::ends_as). `check` refuses a case
-    /// that ends otherwise.
+    /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places
+    /// in the code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::objections::ends_as).
+    /// `check` refuses a case that ends otherwise.
     pub ends: &'static str,
-    /// The engine's scenario that shows that the engine does not have the bug: it fails without one of [`Bug::rules`] or
-    /// one of the engine's orderings, or [`Bug::duty`] says why it cannot.
+    /// The engine's scenario that shows that the engine does not have the bug: it fails without one of [`Bug::rules`]
+    /// or one of the engine's orderings, or [`Bug::duty`] says why it cannot.
     pub engine: &'static str,
     /// Why none of the rules is the engine's to keep here: what the embedder has to do.
     pub duty: &'static str,
     /// The model's source: file name and text, the case's own file first, then the shapes it shares with others.
     pub code: &'static [(&'static str, &'static str)],
-    /// What `check` would object to in the mended protocol, and why it is right: something that it never gives away though the
-    /// broken one does (`free table 1`), or a step without which it holds all the same (the name of a
+    /// What `check` would object to in the mended protocol, and why it is right: something that it never gives away
+    /// though the broken one does (`free table 1`), or a step without which it holds all the same (the name of a
     /// [`Mutant`](super::Mutant)).
     pub argued: &'static [(&'static str, &'static str)],
-    /// The weakest memory model under which the mended protocol is right. A fix for one architecture may hold on that one alone.
+    /// The weakest memory model under which the mended protocol is right. A fix for one architecture may hold on that
+    /// one alone.
     pub fixed_under: Memory,
     /// All protocols in the order in which upstream had them, where there are more than two: see [`Stage`].
     pub chain: &'static [Stage],
@@ -131,8 +133,8 @@ impl Class {
     }
 }
 
-/// The bugs of a class, by the names of their modules: each with the story beside it and, unless it shares code with others, its
-/// own file as its source.
+/// The bugs of a class, by the names of their modules: each with the story beside it and, unless it shares code with
+/// others, its own file as its source.
 macro_rules! bugs {
     ($($module:ident),* $(,)?) => {
         &[$($module::BUG.of_files(
@@ -143,7 +145,8 @@ macro_rules! bugs {
 }
 pub(super) use bugs;
 
-/// The source of a model that shares code with others, as [`Bug::code`] has it: the bug's own file, then those of `protocols`.
+/// The source of a model that shares code with others, as [`Bug::code`] has it: the bug's own file, then those of
+/// `protocols`.
 macro_rules! code {
     ($own:literal $(, $shared:literal)+) => {
         &[($own, include_str!($own)) $(, ($shared, include_str!(concat!("../../protocols/", $shared))))+]
@@ -152,9 +155,9 @@ macro_rules! code {
 pub(super) use code;
 
 impl Bug {
-    /// A bug that an unlucky interleaving shows, in a protocol that `build` makes for machines with this memory model: the short
-    /// form of a chain of two, `broken` and `fixed`. The rest is of Linux on any architecture; [`Bug::problems`] names each field
-    /// that is left empty.
+    /// A bug that an unlucky interleaving shows, in a protocol that `build` makes for machines with this memory model:
+    /// the short form of a chain of two, `broken` and `fixed`. The rest is of Linux on any architecture;
+    /// [`Bug::problems`] names each field that is left empty.
     pub const fn race(memory: Memory, build: fn(Variant) -> Box<dyn Protocol>) -> Self {
         Self {
             name: "",
@@ -195,8 +198,8 @@ impl Bug {
         Self { needs: Needs::WeakMemory, ..Self::race(Memory::Weak, build) }
     }
 
-    /// The bug of a sketch, to which the fields of the collection are added: `id`, `source`, `title`, `kernel`, `arch`, `rules`, `about`,
-    /// `story`, `ends` and `engine`.
+    /// The bug of a sketch, to which the fields of the collection are added: `id`, `source`, `title`, `kernel`, `arch`,
+    /// `rules`, `about`, `story`, `ends` and `engine`.
     pub const fn of(sketch: Sketch) -> Self {
         let Sketch { name, about, memory, ends, code, build } = sketch;
         Self { name, about, ends, code, ..Self::race(memory, build) }
@@ -217,8 +220,8 @@ impl Bug {
         Sketch { name, about, memory, ends, code, build }
     }
 
-    /// Returns the class that the id begins with; of an id that begins with none, which [`Bug::problems`] names, that of
-    /// other kernels.
+    /// Returns the class that the id begins with; of an id that begins with none, which [`Bug::problems`] names, that
+    /// of other kernels.
     pub fn class(&self) -> Class {
         let letter = self.id.chars().next();
         Class::ALL.into_iter().find(|class| Some(class.letter()) == letter).unwrap_or(Class::OtherKernel)
@@ -294,7 +297,8 @@ impl Bug {
         self.case_of(stage, stage)
     }
 
-    /// Makes the case of one protocol with another in it that must come out otherwise: a checker that checks must be surprised.
+    /// Makes the case of one protocol with another in it that must come out otherwise: a checker that checks must be
+    /// surprised.
     pub fn swapped(&self, stage: Stage) -> Case {
         let other = match stage.right.under(self.memory) {
             Expected::Holds => Stage::broken(""),

@@ -1,4 +1,4 @@
-//! What must be true of a bug's header, whoever wrote it.
+//! What must be true of every bug's header.
 
 use crate::bugs::{Bug, Class, Right, Stage};
 use shootdown_explore::{Memory, Scenario};
@@ -30,7 +30,8 @@ impl fmt::Display for Problem {
 
 impl Bug {
     /// Returns what is wrong with the header in itself: empty fields, an id of another class, a name that is not
-    /// kebab-case, rules that do not exist, a story too short or too long. Each says which field, and shows a right one.
+    /// kebab-case, rules that do not exist, a story too short or too long. Each says which field, and shows a right
+    /// one.
     pub fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = name_problem(self.name).into_iter().collect();
         problems.extend(self.empty_fields());

@@ -1,8 +1,8 @@
 //! Historical TLB-coherence bugs: a folder a class, a file a bug, its story beside it.
 //!
-//! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this collection,
-//! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the
-//! models: a chain of protocols, most often two.
+//! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this
+//! collection, and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and
+//! builds the models: a chain of protocols, most often two.
 
 mod bug;
 

@@ -22,8 +22,8 @@ impl Bug {
         objections
     }
 
-    /// Returns the lines of the bug's own file that could make a step and that none of its protocols reaches; `report` is of the case
-    /// of `stage`. Empty unless that is the mended one, and holds.
+    /// Returns the lines of the bug's own file that could make a step and that none of its protocols reaches; `report`
+    /// is of the case of `stage`. Empty unless that is the mended one, and holds.
     pub(super) fn unreached(&self, stage: &Stage, report: &Report) -> Vec<String> {
         let mended = stage.variant == Some(Variant::Fixed) && report.verdict == Verdict::Holds;
         let Some(file) = self.code.first().filter(|_| mended) else { return Vec::new() };

@@ -1,15 +1,15 @@
 use shootdown_explore::Memory;
 use shootdown_machine::{Expected, Protocol, Variant, objections};
 
-/// A protocol of a bug, one of a chain: what upstream had, change by change. The chain of most bugs is `broken` and `fixed`,
-/// which [`Bug::build`](super::Bug::build) makes; a longer one names those two among others: an older protocol, whose fix
-/// brought the bug, a fix that was itself wrong, or one that was changed later.
+/// A protocol of a bug, one of a chain: what upstream had, change by change. The chain of most bugs is `broken` and
+/// `fixed`, which [`Bug::build`](super::Bug::build) makes; a longer one names those two among others: an older
+/// protocol, whose fix brought the bug, a fix that was itself wrong, or one that was changed later.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage {
     /// What its case is called, behind the bug's name and a slash.
     pub name: &'static str,
-    /// The upstream change that made it of the one before: commit and title. Empty for the first, and for `fixed`, of which the
-    /// bug's header says it.
+    /// The upstream change that made it of the one before: commit and title. Empty for the first, and for `fixed`, of
+    /// which the bug's header says it.
     pub change: &'static str,
     /// Under which memory models it is right.
     pub right: Right,
@@ -59,7 +59,8 @@ impl Stage {
     }
 }
 
-/// The memory models under which a protocol is right. A model shows all that the stronger ones show, so they are those up to one.
+/// The memory models under which a protocol is right. A model shows all that the stronger ones show, so they are those
+/// up to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// None.

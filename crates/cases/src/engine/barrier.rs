@@ -1,10 +1,11 @@
-//! Barriers between accesses and hardware that the engine expects of a platform, where an architecture needs them; a switch removes each.
+//! Barriers between accesses and hardware that the engine expects of a platform, where an architecture needs them; a
+//! switch removes each.
 
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 
-/// Where [`shootdown_explore::Scenario::context`] has the number of the barrier that is removed, from 1: apart from the engine's
-/// fault, so that one of each can go at once.
+/// Where [`shootdown_explore::Scenario::context`] has the number of the barrier that is removed, from 1: apart from the
+/// engine's fault, so that one of each can go at once.
 const PLACE: u32 = 32;
 
 /// Names barriers.
@@ -29,8 +30,8 @@ macro_rules! barriers {
 barriers! {
     /// Page-table stores before other CPUs' walks (aarch64: `dsb ishst` in `Platform::publish_tables`).
     PublishTables = "publish-tables",
-    /// The request before the interrupt (GICv3: `dsb ishst`; x2APIC: MFENCE and LFENCE; riscv64: `fence w, o`). The engine does not
-    /// notice that it is missing, see CAVEATS.md.
+    /// The request before the interrupt (GICv3: `dsb ishst`; x2APIC: MFENCE and LFENCE; riscv64: `fence w, o`). The
+    /// engine does not notice that it is missing, see CAVEATS.md.
     BeforeIpi = "ipi-barrier",
     /// Loads of the generation before walks of the root that is loaded (aarch64: `dsb ishld`).
     BeforeWalk = "walk-barrier",

@@ -84,7 +84,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         batch.finish();
     }
 
-    /// Unmaps a page without an interrupt and gives its frame back: looks twice whether CPUs have caught up, and then waits.
+    /// Unmaps a page without an interrupt and gives its frame back: looks twice whether CPUs have caught up, and then
+    /// waits.
     pub fn defer_unmap(&self, space: usize, page: usize) {
         self.defer(space, page, Deferral::FOREVER);
     }

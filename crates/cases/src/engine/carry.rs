@@ -1,4 +1,5 @@
-//! Verbs of threads that are moved to another CPU between sending a flush and waiting for it: nothing pins them meanwhile.
+//! Verbs of threads that are moved to another CPU between sending a flush and waiting for it: nothing pins them
+//! meanwhile.
 
 use super::cpu::Cpu;
 use super::pages::page_address;

@@ -20,7 +20,7 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.engine().platform().requests[0].store(1, Release);
     }
 
-    /// Runs the code if somebody has said where it is.
+    /// Runs the code if its place was announced.
     pub fn run_code(&self) {
         sync::note("run what was published");
         if self.engine().platform().requests[0].load(Acquire) == 1 {

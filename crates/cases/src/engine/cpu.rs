@@ -132,8 +132,8 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         (old != 0).then(|| Page::Frame(old as usize))
     }
 
-    /// Clears an entry: by a plain store, which may linger in the store buffer, unless others clear it too. Then the page-table
-    /// lock orders what its holders did (`Shootdown::gather` rests on that), and the exchange stands for it.
+    /// Clears an entry: by a plain store, which may linger in the store buffer, unless others clear it too. Then the
+    /// page-table lock orders what its holders did (`Shootdown::gather` rests on that), and the exchange stands for it.
     pub(crate) fn take_entry(&self, entry: &sync::Word) -> u64 {
         if self.world.contested {
             return entry.swap(0, Ordering::AcqRel);
@@ -200,7 +200,8 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.engine().flush(self.space(space), request);
     }
 
-    /// Sends a flush of page 0, to no purpose, unmaps page 1 and gives its frame back, and waits for the first flush last.
+    /// Sends a flush of page 0, to no purpose, unmaps page 1 and gives its frame back, and waits for the first flush
+    /// last.
     pub fn unmap_behind_a_flush(&self, space: usize) {
         sync::note("flush page 0, munmap page 1");
         let first = FlushRequest::pages(PageRange::page(page_address(0)));
@@ -312,7 +313,7 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     pub fn resolve(&self, number: u64, pin: &StructRef<'_, Sim<S>>) {
         let (space, page) = MISSING;
         sync::note("mmget_not_zero");
-        let user = pin.upgrade().expect("whoever has met the fault has not exited");
+        let user = pin.upgrade().expect("the thread that took the fault has not exited");
         sync::note("map page 1");
         let entry = self.world.machine.tables.leaf(space, page);
         entry.store(frame(space, page) as u64, Ordering::Release);

@@ -17,8 +17,8 @@ impl Fault {
         fault::rule(n).map(Fault)
     }
 
-    /// Weakens the ordering at a named site of the engine, or removes a barrier of the platform, if there is one of that name;
-    /// `SITE+BARRIER` is one of each.
+    /// Weakens the ordering at a named site of the engine, or removes a barrier of the platform, if there is one of
+    /// that name; `SITE+BARRIER` is one of each.
     pub fn site(name: &str) -> Option<Fault> {
         let ordering =
             |name: &str| Site::ALL.iter().find(|site| site.name() == name).map(|&site| fault::site(site));

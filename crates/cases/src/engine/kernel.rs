@@ -11,8 +11,8 @@ use shootdown_machine::hw;
 use std::sync::atomic::Ordering;
 
 impl<S: TestMachine> Cpu<'_, S> {
-    /// Unhooks the kernel's table with what it maps and gives both back. Its entries stay as they are, so whoever still walks it
-    /// finds the pages.
+    /// Unhooks the kernel's table with what it maps and gives both back. Its entries stay as they are, so a CPU that
+    /// still walks it finds the pages.
     pub fn unmap_kernel_table(&self) {
         sync::note("free the kernel's page table");
         self.unhook_kernel_table();
@@ -24,8 +24,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.free_kernel_table();
     }
 
-    /// The same where two flushes of page 1 alone, to no purpose, are sent before any is waited for: whoever catches up late
-    /// has missed several, or is overtaken by them while it does.
+    /// The same, but two flushes of page 1 alone, to no purpose, are sent before any is waited for: a CPU that catches
+    /// up late has missed several, or is overtaken by them while it catches up.
     pub fn unmap_kernel_table_in_batch(&self) {
         sync::note("free the kernel's page table");
         self.unhook_kernel_table();
@@ -33,7 +33,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.free_kernel_table();
     }
 
-    /// Unmaps both kernel pages, each with a flush of its own, and flushes page 1 once more, before any flush is waited for.
+    /// Unmaps both kernel pages, each with a flush of its own, and flushes page 1 once more, before any flush is waited
+    /// for.
     pub fn unmap_kernel_in_batch(&self) {
         sync::note("unmap kernel pages");
         let platform = self.engine().platform();

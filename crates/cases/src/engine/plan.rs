@@ -31,7 +31,8 @@ pub struct Plan<S: TestMachine> {
     pub modes: bool,
     /// Whether CPUs that come on line are checked by what they acknowledge, and not only once they have flushed.
     pub acknowledged: bool,
-    /// Whether a CPU that comes on line was reset, so that the IPIs that it had not handled are lost. Else it finds them.
+    /// Whether a CPU that comes on line was reset, so that the IPIs that it had not handled are lost. Else it finds
+    /// them.
     pub resets: bool,
     /// Whether two CPUs may clear the same entry: entries are then cleared by an atomic exchange.
     pub contested: bool,

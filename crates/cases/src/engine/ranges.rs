@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 impl<S: TestMachine> Cpu<'_, S> {
-    /// Unmaps `pages` in a gather that says that it looks at `within`, and gives back what it found mapped. When it returns
-    /// nobody uses any of them, whether it found them mapped or another had cleared them.
+    /// Unmaps `pages` in a gather that says that it looks at `within`, and gives back what it found mapped. When it
+    /// returns nobody uses any of them, whether it found them mapped or another had cleared them.
     pub fn unmap_pages(&self, space: usize, within: Range<usize>, pages: &[usize]) {
         sync::note("munmap pages");
         let mut gather = self.engine().gather_within::<Page, 3>(self.space(space), range(&within));
@@ -54,8 +54,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.unmap_pages(space, within, pages);
     }
 
-    /// Unmaps page 0 in a gather, opens two more that find it gone, and finishes the last one first: when that returns nobody
-    /// uses the page.
+    /// Unmaps page 0 in a gather, opens two more that find it gone, and finishes the last one first: when that returns
+    /// nobody uses the page.
     pub fn unmap_in_three_gathers(&self, space: usize) {
         sync::note("munmap page 0, with three gathers open");
         let open = || self.engine().gather_within::<Page, 3>(self.space(space), range(&(0..1)));
@@ -89,8 +89,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         }
     }
 
-    /// Unhooks the leaf table without a look at its entries and says so by request `number`, with the page-table lock dropped;
-    /// then gives it back with all that it maps.
+    /// Unhooks the leaf table without a look at its entries and says so by request `number`, with the page-table lock
+    /// dropped; then gives it back with all that it maps.
     pub fn unhook_table(&self, space: usize, number: u64) {
         sync::note("unhook the page table");
         let tables = &self.world.machine.tables;
@@ -120,8 +120,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.gone(space, 0..2, &[]);
     }
 
-    /// Unhooks and gives back the leaf table, and flushes page 1 twice, to no purpose, before any flush is waited for: whoever
-    /// catches up late has missed several, or is overtaken by them while it does.
+    /// Unhooks and gives back the leaf table, and flushes page 1 twice, to no purpose, before any flush is waited for:
+    /// a CPU that catches up late has missed several, or is overtaken by them while it catches up.
     pub fn unmap_table_in_batch(&self, space: usize) {
         sync::note("free the page table");
         let mut gather = self.engine().gather::<Page, 3>(self.space(space));

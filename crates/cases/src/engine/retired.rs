@@ -18,7 +18,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         Retired::new(self.engine())
     }
 
-    /// Looks twice what can be given back, waits for the rest, and sees that nothing was lost of `retired` frames and tables.
+    /// Looks twice what can be given back, waits for the rest, and sees that nothing was lost of `retired` frames and
+    /// tables.
     pub(super) fn reclaim_all(&self, mut queue: Queue<S>, retired: usize) {
         sync::note("reclaim");
         let mut freed = queue.reclaim(drop) + queue.reclaim(drop);

@@ -50,7 +50,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         }
     }
 
-    /// Frees the leaf table with all that it maps; its entries stay as they are, so that whoever still walks it finds pages.
+    /// Frees the leaf table with all that it maps; its entries stay as they are, so that a CPU that still walks it
+    /// finds pages.
     pub fn free_table_under_walkers(&self, space: usize) {
         let pending = self.unhook(space).send();
         pending.finish_with(|page| self.free_under_walkers(page));
@@ -64,7 +65,8 @@ impl<S: TestMachine> Cpu<'_, S> {
         queue.finish_with(|page| self.free_under_walkers(page));
     }
 
-    /// The same where the flush need not interrupt walkers: they are interrupted by themselves (Linux: `tlb_remove_table_sync_one`).
+    /// The same where the flush need not interrupt walkers: they are interrupted by themselves (Linux:
+    /// `tlb_remove_table_sync_one`).
     pub fn free_table_and_interrupt_walkers(&self, space: usize) {
         let pending = self.unhook(space).send();
         self.engine().flush_kernel(FlushRequest::contexts());

@@ -48,7 +48,7 @@ const RUNS: u64 = 0;
 const PREEMPTED: u64 = 1;
 const PREEMPTED_FLUSH: u64 = 3;
 
-/// Action on everything; else the page plus [`PAGE`], plus [`WALK`] where cached upper levels go too.
+/// Action on everything; otherwise the page plus [`PAGE`], plus [`WALK`] if cached upper levels are dropped too.
 pub(super) const ALL: u64 = 1;
 pub(super) const PAGE: u64 = 2;
 pub(super) const WALK: u64 = 16;
@@ -95,7 +95,8 @@ impl Wires {
         }
     }
 
-    /// The hypervisor takes CPU `me` off, and lets it run again some time later. `code` says whether CPUs fetch code that changes.
+    /// The hypervisor takes CPU `me` off, and lets it run again some time later. `code` says whether CPUs fetch code
+    /// that changes.
     pub(crate) fn preempt(&self, me: usize, on_entry: OnEntry, code: bool) {
         hw::running(false);
         self.hosts[me].swap(PREEMPTED, AcqRel);

@@ -30,7 +30,7 @@ impl Addition {
         machine.runs(|machine| Self { flushes_always, machine })
     }
 
-    /// Does not wait: whoever serves the shootdown last gives the frame back.
+    /// Does not wait: the CPU that serves the shootdown last gives the frame back.
     fn unmap(&self) {
         sync::note("unmap page 0");
         self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);

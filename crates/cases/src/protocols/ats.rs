@@ -1,5 +1,5 @@
-//! A driver of an IOMMU takes translations away from a device that keeps some itself. One frame of code; drivers differ in what
-//! they invalidate, and in which order.
+//! A driver of an IOMMU unmaps pages that a device has cached in a TLB of its own. The cases share this code; drivers
+//! differ in what they invalidate, and in which order.
 
 use core::sync::atomic::Ordering::AcqRel;
 use shootdown_explore::{Registry, sync};

@@ -1,5 +1,5 @@
-//! A get for each put: one function takes a user reference, and has more than one way out. One frame of code; the ways
-//! out differ.
+//! Balanced references: one function takes a user reference, and returns in more than one place. The cases share this
+//! code; the places differ.
 //!
 //! CPU 0 runs a process that has the kernel look at its mappings, uses its memory, and exits.
 

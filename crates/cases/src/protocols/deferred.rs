@@ -1,6 +1,6 @@
 //! The deferred flush: CPU 0 changes a page-table entry under its lock, drops the lock, and flushes later. CPU 1 takes
-//! the lock, finds that the entry is already as it wants it, and concludes that there is nothing to flush. One frame of
-//! code; bugs differ in what the two are up to, and mends in who makes up for the flush, and when.
+//! the lock, finds that the entry is already as it wants it, and concludes that there is nothing to flush. The cases
+//! share this code; bugs differ in what the two CPUs do, and fixes in which CPU does the flush, and when.
 //!
 //! Both CPUs run threads of one process, in the kernel, unless CPU 0 is an outsider that runs no process; CPU 1 goes
 //! back to user mode in the end. A third CPU, where there is one, stays in user mode all the time.
@@ -37,13 +37,14 @@ pub(crate) enum Pending {
     Untold,
     /// By a count, raised before the entry changes and lowered after the flush.
     Count,
-    /// By a flag, set with the entry, cleared by whoever flushes on account of it.
+    /// By a flag: set when the entry changes, cleared by the CPU that flushes because of it.
     Flag,
-    /// By a number of the latest change; whoever flushes on account of it notes the number that it saw before.
+    /// By a number of the latest change. A CPU that flushes because of it records the number that it saw before the
+    /// flush.
     Generation,
 }
 
-/// When CPU 1 asks whether a flush is still to come, to do it itself.
+/// When CPU 1 checks whether a flush is still to come, so that it can do it itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     Never,
@@ -62,12 +63,13 @@ pub(crate) enum Goal {
     Discard,
     /// The page read-only: nobody writes to the frame from then on.
     Protect,
-    /// The page read-only wherever it is mapped, and so clean: nobody writes to the frame from then on. A page that nobody
-    /// maps is clean without a look at its entry.
+    /// The page read-only wherever it is mapped, and so clean: nobody writes to the frame from then on. A page that
+    /// nobody maps is clean without a look at its entry.
     Clean,
     /// A copy of the page, which is read-only already: nobody writes to the original from then on.
     Copy,
-    /// The contents given up, unless they are written to again: a page that is gone already is not written to from then on.
+    /// The contents given up, unless they are written to again: a page that is gone already is not written to from then
+    /// on.
     GiveUp,
 }
 
@@ -243,7 +245,8 @@ impl Deferred {
         }
     }
 
-    /// Has the entry as CPU 1 wants it, and flushes if it had to change it; returns whether CPU 1 relies on it from then on.
+    /// Has the entry as CPU 1 wants it, and flushes if it had to change it; returns whether CPU 1 relies on it from
+    /// then on.
     fn reach_goal(&self, page: usize) -> bool {
         let entry = self.machine.tables.leaf(SPACE, page);
         let writable = page as u64 + 1;

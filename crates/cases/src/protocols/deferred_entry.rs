@@ -1,5 +1,5 @@
-//! A page of kernel memory is taken away, and a CPU that runs user code is left to flush when it next enters the kernel. One
-//! frame of code; versions of a series differ in when they take a CPU for one that runs user code.
+//! A page of kernel memory is taken away, and a CPU that runs user code is left to flush when it next enters the
+//! kernel. The cases share this code; versions of a series differ in when they take a CPU for one that runs user code.
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -30,7 +30,8 @@ pub(crate) enum Entry {
 const CPU: usize = 1;
 const NMI: u8 = 1;
 const FLUSH: u64 = 1;
-/// Bits of the context word: the thread is in the kernel, RCU watches this CPU, a flush is to be made at the next entry.
+/// Bits of the context word: the thread is in the kernel, RCU watches this CPU, a flush is to be made at the next
+/// entry.
 const KERNEL: u64 = 1;
 const WATCHING: u64 = 2;
 const WORK: u64 = 4;

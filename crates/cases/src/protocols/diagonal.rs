@@ -1,5 +1,5 @@
-//! Two CPUs, both with interrupts off, each ask the other for a flush and wait. One frame of code; what differs is
-//! whether a CPU that waits answers what is asked of itself.
+//! Two CPUs, both with interrupts off, each ask the other for a flush and wait. The cases share this code; what differs
+//! is whether a CPU that waits answers what is asked of itself.
 //!
 //! CPU 0 unmaps page 0 of a space that CPU 1 runs; CPU 1 unmaps page 1 of a space that CPU 0 runs.
 
@@ -12,7 +12,7 @@ use shootdown_machine::{Machine, Model, Program};
 /// What a CPU does while it waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waits {
-    /// It looks for the answer, nothing else.
+    /// It looks only for the answer.
     Idly,
     /// It looks for requests to itself, too, and serves them.
     AndServes,

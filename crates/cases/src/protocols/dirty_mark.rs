@@ -1,7 +1,7 @@
-//! A page is protected against writing while hardware marks its entry as dirty, and is then dropped if the entry says that it
-//! is clean. One frame of code; kernels differ in how they change the entry.
+//! A page is protected against writing while hardware marks its entry as dirty, and is then dropped if the entry says
+//! that it is clean. The cases share this code; kernels differ in how they change the entry.
 //!
-//! CPU 0 protects the page and reclaims it. Where there is a CPU 1, a thread writes there meanwhile; else one has
+//! CPU 0 protects the page and reclaims it. If there is a CPU 1, a thread writes there meanwhile; otherwise one has
 //! written on CPU 0 before.
 
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};

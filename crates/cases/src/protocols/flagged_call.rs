@@ -1,5 +1,5 @@
 //! A remote call by arguments, a flag, and an interrupt. The target serves it when it is interrupted or when, waiting
-//! for the kernel lock, it sees the flag. One frame of code; versions differ in what is ordered before what.
+//! for the kernel lock, it sees the flag. The cases share this code; versions differ in their barriers.
 //!
 //! CPU 0 holds the kernel lock and unmaps a page. CPU 1 runs a user thread of the space, which may enter the kernel.
 

@@ -1,5 +1,5 @@
 //! A page-table entry that denies access says nothing about TLBs while the flush that goes with it is still to come.
-//! One frame of code: protection is changed now and flushed later, and page migration asks whether that is so.
+//! One CPU changes protection now and flushes later, and page migration asks whether such a flush is still to come.
 //!
 //! CPU 0 makes page 0 inaccessible. CPU 1 migrates page 0 to another frame, perhaps after making page 1 inaccessible.
 //! CPU 2 runs user code of the space.
@@ -85,7 +85,7 @@ impl FlushPending {
         sync::note("migrate page 0");
         self.page_table.lock();
         let old = self.machine.tables.leaf(SPACE, page).swap(NO_ACCESS, AcqRel);
-        // Nothing to flush where nobody has access; unless somebody still has.
+        // Nothing to flush if the entry denies access, unless a TLB still permits it.
         if old != NO_ACCESS || self.flush_is_pending() {
             self.flush(cpu, page);
         }
@@ -94,8 +94,8 @@ impl FlushPending {
         hw::free_frame(page + 1);
     }
 
-    /// The copy comes after this look: the page's count of mappings falls in between, by an atomic operation that returns a value
-    /// and so is a full barrier.
+    /// The copy comes after this look: the page's count of mappings falls in between, by an atomic operation that
+    /// returns a value and so is a full barrier.
     fn flush_is_pending(&self) -> bool {
         self.policy.pending != Pending::Unsaid && self.pending.load(Acquire) != 0
     }

@@ -1,5 +1,5 @@
-//! A page is mapped where there was none, and then used. Hardware that keeps "nothing is here" may fault on it until it has
-//! flushed. One frame of code; kernels differ in who uses the page and whom they flush.
+//! A page is mapped where there was none, and then used. Hardware that keeps "nothing is here" may fault on it until it
+//! has flushed. The cases share this code; kernels differ in which CPUs use the page and which they flush.
 //!
 //! CPU 0 maps the page and uses it. A page of the kernel is used on CPU 1, too, once CPU 0 has told it.
 

@@ -1,7 +1,9 @@
-//! The half-built space: fork copies a space area by area; others find it before it is whole, and fork may fail halfway
-//! and leave a hole. One frame of code; kernels' subsystems differ in when they are told and in what they ask.
+//! The half-built space: fork copies a space area by area; others find it before it is complete, and fork may fail
+//! halfway and leave a hole. The cases share this code; kernels' subsystems differ in when they are told and in what
+//! they ask.
 //!
-//! CPU 0 forks. CPU 1 finds the new space through a list that is not fork's, takes a user reference, and walks the areas.
+//! CPU 0 forks. CPU 1 finds the new space through a list that is not fork's, takes a user reference, and walks the
+//! areas.
 
 use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -1,5 +1,5 @@
-//! A flush by hypercall reads the mask several times, and the mask shrinks in between. One frame of code; the kernel's
-//! versions differ in what they check, and when.
+//! A flush by hypercall reads the mask several times, and the mask shrinks in between. The cases share this code; the
+//! kernel's versions differ in what they check, and when.
 //!
 //! CPU 0's kernel thread reclaims a page of a space. One CPU is in the mask: CPU 0 itself, which is lazy on the space
 //! and can be asked to leave, or CPU 1, which switches away by itself.

@@ -1,5 +1,5 @@
-//! A page of kernel memory is taken away, which every CPU may use. One frame of code; kernels differ in whom their flush
-//! reaches, and in whether it reaches translations that belong to no tag.
+//! A page of kernel memory, which every CPU may use, is unmapped. The cases share this code; kernels differ in which
+//! CPUs their flush reaches, and in whether it reaches translations that belong to no tag.
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -7,7 +7,7 @@ use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Model, Program};
 
-/// Whom the flush reaches.
+/// The CPUs that the flush reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// This CPU.

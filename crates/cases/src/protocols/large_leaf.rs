@@ -1,5 +1,6 @@
-//! A large leaf is taken out, and a TLB holds it in pieces. The architecture lets a guest, or a caller, name one address of the
-//! leaf; whoever keeps the pieces has to find them all. One frame of code; who is in charge differs.
+//! A large leaf is taken out, and a TLB holds it in pieces. The architecture lets a guest, or a caller, name one
+//! address of the leaf; the owner of the pieces has to find them all. The cases share this code and differ in who that
+//! owner is.
 //!
 //! CPU 0 takes the leaf out. The last CPU uses it: CPU 0 itself, or a device.
 

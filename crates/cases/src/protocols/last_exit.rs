@@ -1,5 +1,5 @@
-//! Exit must be sure that no CPU has the dying root loaded: it asks those that say so to let go. One frame of code;
-//! the bugs differ in how long what a CPU says is true.
+//! Exit must be sure that no CPU has the dying root loaded: it asks CPUs whose state says that they have it to leave.
+//! The cases share this code; the bugs differ in how long a CPU's state stays true.
 //!
 //! CPU 0 drops the last user reference of space A and frees its root. CPU 1 was lazy on A from the start, and is just
 //! about to load another root.
@@ -61,7 +61,7 @@ const LET_GO: u64 = 1;
 /// What CPU 1 says of itself.
 #[derive(Debug)]
 struct Cpu {
-    /// Whether it runs a kernel thread on somebody's root.
+    /// Whether it runs a kernel thread on a user's root.
     lazy: Word,
     /// Space that it is on, as the scheduler sees it.
     active: Word,

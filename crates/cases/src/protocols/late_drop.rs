@@ -1,8 +1,8 @@
-//! The last reference in the wrong place: who takes a reference for a moment may be the one who drops the last, and must
-//! then do all that the last one has to do, wherever it happens to be. One frame of code; places differ.
+//! The last reference in the wrong place: code that takes a reference for a moment may drop the last one, and must then
+//! do all the work that comes with it, wherever it runs. The cases share this code; places differ.
 //!
-//! CPU 0 holds a reference for a moment. CPU 1 runs the owner, which exits meanwhile, and then the kernel's worker. With
-//! an I/O that the teardown waits for there is a CPU 2, which completes it.
+//! CPU 0 holds a reference for a moment. CPU 1 runs the owner, which exits meanwhile, and then the kernel's worker.
+//! With an I/O that the teardown waits for there is a CPU 2, which completes it.
 
 use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -48,7 +48,7 @@ const DROP: u8 = 0;
 struct Events {
     /// The worker has something to tear down.
     work: Word,
-    /// It is torn down, by whomever.
+    /// It is torn down, by either side.
     gone: Word,
     /// The owner's death was told.
     told: Word,

@@ -1,5 +1,5 @@
 //! Lazy CPUs and page-table pages: a CPU that is lazy on a space has its root loaded, so its walker may follow cached
-//! upper entries at any time. One frame of code; kernels differ in what a flush asks of lazy CPUs.
+//! upper entries at any time. The cases share this code; kernels differ in what a flush asks of lazy CPUs.
 //!
 //! CPU 0 unmaps a region and frees its page table. CPU 1 runs another thread of the space, goes lazy, and comes back.
 
@@ -16,7 +16,7 @@ pub(crate) enum Lazy {
     Unlisted,
     /// Nothing: it stays in the mask but is skipped.
     Skipped,
-    /// Makes it leave the space if the flush says that it frees tables; else skips it.
+    /// Makes it leave the space if the flush says that it frees tables; otherwise skips it.
     LeavesForTables,
     /// Makes it leave the space.
     Leaves,
@@ -149,7 +149,7 @@ impl LazyTables {
         }
     }
 
-    /// Leaves the space if the CPU is lazy; else it may have come back in the meantime, and catches up.
+    /// Leaves the space if the CPU is lazy; otherwise it may have come back in the meantime, and catches up.
     fn leave(&self) {
         if self.cpu1.lazy.load(Relaxed) == 0 {
             return self.catch_up();

@@ -1,6 +1,6 @@
 //! The lockless walker: CPU 1 looks a user page up with interrupts off and no lock, takes a reference to what it finds,
-//! and looks again whether all is as it was. CPU 0 takes the page, or the table that leads to it, away. One frame of
-//! code; bugs differ in what CPU 0 does with the table, and mends in what one of them waits for or looks at.
+//! and looks again whether all is as it was. CPU 0 unmaps the page, or unlinks the table that leads to it. The cases
+//! share this code; bugs differ in what CPU 0 does with the table, and fixes in what one of them waits for or looks at.
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};

@@ -1,5 +1,5 @@
-//! What several models have in common, besides the [kit](shootdown_machine::kit): frames of code of which each of several bugs is
-//! one policy.
+//! Code that several models share, besides the [kit](shootdown_machine::kit). Each file is a protocol with a policy as
+//! a parameter, and each of several bugs is one policy.
 
 pub(crate) mod addition;
 pub(crate) mod ats;

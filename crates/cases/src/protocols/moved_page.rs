@@ -1,6 +1,6 @@
 //! The moved page: CPU 0 moves an entry from one address to another under a lock, and flushes the old address. CPU 1
-//! takes the page away: it finds it at the new address, flushes that, and lets the page go. One frame of code; bugs
-//! differ in whose TLB holds the old address, and mends in what keeps the page until it is flushed.
+//! takes the page away: it finds it at the new address, flushes that, and lets the page go. The cases share this code;
+//! bugs differ in whose TLB holds the old address, and fixes in what keeps the page until it is flushed.
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
@@ -13,9 +13,9 @@ use shootdown_machine::{Machine, Model, Program};
 pub(crate) enum Flush {
     /// Before it drops the lock.
     BeforeUnlock,
-    /// After, and nothing keeps the page till then.
+    /// After, and nothing keeps the page until then.
     AfterUnlock,
-    /// After, and it holds a reference to the page till then.
+    /// After, and it holds a reference to the page until then.
     AfterUnlockWithReference,
 }
 

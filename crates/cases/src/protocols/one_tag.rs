@@ -1,5 +1,5 @@
-//! Two roots that take turns under one tag. A TLB tells entries apart by tag, not by root, so whoever loads the other
-//! root must get rid of what the first has left. One frame of code; kernels differ in when they flush.
+//! Two roots that take turns under one tag. A TLB tells entries apart by tag, not by root, so the CPU that loads the
+//! second root must flush what the first has left. The cases share this code; kernels differ in when they flush.
 //!
 //! One CPU runs space A, then space B, then B again, then A.
 

@@ -1,6 +1,6 @@
 //! The other MMU: a device, or a guest's second level of translation, walks tables and caches what it finds, and no
-//! interrupt reaches it. A CPU that gives memory back has to tell it too. One frame of code; bugs differ in what the other
-//! MMU walks and how much it is told.
+//! interrupt reaches it. A CPU that gives memory back has to tell it too. The cases share this code; bugs differ in
+//! what the other MMU walks and how much it is told.
 //!
 //! CPU 0 gives memory of space A back. "CPU" 1 is the other MMU: it runs no code and uses all that it may hold, under a
 //! tag of its own, so that flushing it is an operation of its own.

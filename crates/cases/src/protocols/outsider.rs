@@ -1,5 +1,6 @@
-//! The outsider: somebody who knows of an address space looks into it while its last user exits. One frame of code;
-//! kernels' subsystems differ in what the outsider holds, and in what it asks before it looks.
+//! The outsider: code that knows of an address space without being its user looks into it while the last user exits.
+//! The cases share this code; kernels' subsystems differ in what the outsider holds, and in what it asks before it
+//! looks.
 //!
 //! CPU 0 runs the last user, which exits: areas, page table and frame go with the last user reference, the structure
 //! and its root with the last structure reference. CPU 1 is the outsider.

@@ -1,5 +1,5 @@
-//! Each root has an entry of its own for a part of the kernel. They are copies of that in the kernel's own root, made when a
-//! process faults there; a change to that part goes to the kernel's own root.
+//! Each root has an entry of its own for a part of the kernel. They are copies of that in the kernel's own root, made
+//! when a process faults there; a change to that part goes to the kernel's own root.
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};

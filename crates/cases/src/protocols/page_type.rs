@@ -1,5 +1,5 @@
-//! The type of a page is changed by compare-and-exchange, and whoever may still write to it must be flushed. One frame of code;
-//! versions of Xen differ in when they flush, and for which types.
+//! The type of a page is changed by compare-and-exchange, and every CPU that may still write to the page must be
+//! flushed. The cases share this code; versions of Xen differ in when they flush, and for which types.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};

@@ -1,8 +1,8 @@
-//! A virtual CPU publishes whether it runs user code, and one that does not is not interrupted for a flush: it looks for requests
-//! on its way back. One frame of code, which Quark filled in differently over the years.
+//! A virtual CPU publishes whether it runs user code, and one that does not is not interrupted for a flush: it looks
+//! for requests on its way back. The cases share this code; Quark's versions differ.
 //!
-//! CPU 0 unmaps a page and frees it; CPU 1 comes back from the kernel. The initiator waits until the other one has left the guest
-//! in every variant. What the handler publishes meanwhile is left out, as there is one request.
+//! CPU 0 unmaps a page and frees it; CPU 1 comes back from the kernel. The initiator waits until the other one has left
+//! the guest in every variant. What the handler publishes meanwhile is left out, as there is one request.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::Registry;
@@ -21,7 +21,7 @@ pub(crate) enum First {
 /// What the handler does that finds its virtual CPU in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InKernel {
-    /// Nothing: whoever is in the kernel will look on its way out.
+    /// Nothing: a CPU that is in the kernel will look on its way out.
     Returns,
     /// It looks for requests.
     Looks,

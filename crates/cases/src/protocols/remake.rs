@@ -1,5 +1,5 @@
-//! A valid entry is replaced by another that a TLB may not hold beside it. One frame of code; kernels differ in whether they
-//! break the entry first.
+//! A valid entry is replaced by another that a TLB may not hold beside it. The cases share this code; kernels differ in
+//! whether they break the entry first.
 //!
 //! CPU 0 replaces the entry, in the kernel. A thread of the space runs on CPU 1.
 

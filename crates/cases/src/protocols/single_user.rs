@@ -1,5 +1,6 @@
 //! The single-user shortcut: an owner that finds itself the only user of an address space wants to flush alone from
-//! then on, so it takes the other CPUs out of the mask. One frame of code; architectures differ in how they trim.
+//! then on, so it takes the other CPUs out of the mask. The cases share this code; architectures differ in how they
+//! trim.
 //!
 //! CPU 0 owns the address space and unmaps two pages. CPU 1 runs a kernel thread that is still lazy on it (root
 //! loaded, bit set, translations held) and holds a structure reference. What it does next is part of the policy; in
@@ -24,8 +25,8 @@ pub(crate) enum Trim {
     /// Calls all members and then, if it still finds itself the only user, overwrites the mask with itself (sparc32 as
     /// read).
     OverwriteAfterCall,
-    /// Takes the tag of the space away from every other CPU, without telling it: a CPU that finds none takes a fresh one
-    /// at its next switch (MIPS, LoongArch, sh and alpha as read).
+    /// Takes the tag of the space away from every other CPU, without telling it: a CPU that finds none takes a fresh
+    /// one at its next switch (MIPS, LoongArch, sh and alpha as read).
     TakeTagsAway,
     /// Asks all members to flush, and each that does not use the space to take itself out (powerpc since).
     AskToLeave,
@@ -186,8 +187,8 @@ impl SingleUser {
         }
     }
 
-    /// A CPU that is off line keeps its TLB, and broadcasts still reach it. It is not called; a call that was on its way
-    /// is answered when it is back.
+    /// A CPU that is off line keeps its TLB, and broadcasts still reach it. It is not called; a call that was on its
+    /// way is answered when it is back.
     fn go_off_line_and_back(&self, leaves: bool) {
         sync::note("go off line");
         let on = sync::irq_save();

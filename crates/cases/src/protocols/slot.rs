@@ -1,7 +1,9 @@
-//! A kernel address that CPUs use in turn, each for a frame of its own. The CPU that changes the entry flushes itself alone: others
-//! may not use the address before they have flushed, too. One frame of code; kernels differ in whether they do.
+//! A kernel address that CPUs use in turn, each for a frame of its own. The CPU that changes the entry flushes itself
+//! alone: others may not use the address before they have flushed, too. The cases share this code; kernels differ in
+//! whether they do.
 //!
-//! CPU 0 has used the address for frame 1. CPU 1 puts frame 2 there, under a lock. Then CPU 0 has the lock and needs frame 2.
+//! CPU 0 has used the address for frame 1. CPU 1 puts frame 2 there, under a lock. Then CPU 0 has the lock and needs
+//! frame 2.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};

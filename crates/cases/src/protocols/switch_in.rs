@@ -1,4 +1,4 @@
-//! A CPU switches to a space while another one, which does not run it, takes a page away. One frame of code;
+//! A CPU switches to a space while another one, which does not run it, takes a page away. The cases share this code;
 //! architectures differ in what they order, and in when the CPU's bit is set.
 //!
 //! CPU 0 reclaims the page. CPU 1 switches to the space and uses it.

@@ -1,5 +1,5 @@
-//! A CPU's own bit at a context switch: when it may take itself out of the mask, and when not. One frame of code;
-//! kernels differ in what keeps translations alive across the switch.
+//! A CPU's own bit at a context switch: when it may take itself out of the mask, and when not. The cases share this
+//! code; kernels differ in what keeps translations alive across the switch.
 //!
 //! CPU 0 switches from one thread of a space to another one of the same space, directly or by way of something else.
 //! CPU 1 runs a further thread, which has a page copied on write.

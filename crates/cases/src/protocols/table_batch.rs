@@ -1,6 +1,6 @@
 //! The batch of tables: page-table pages that an unmap takes out are collected, and freed when the flush at the end of
-//! the gather has made every CPU forget them. Two shortcuts go past the batch. One frame of code; bugs differ in which
-//! shortcut they take without a flush.
+//! the gather has made every CPU forget them. Two shortcuts go past the batch. The cases share this code; bugs differ
+//! in which shortcut they take without a flush.
 //!
 //! CPU 0 unmaps a region and frees its table; it has no root loaded itself, so that only flushes for others count.
 //! CPU 1 has the root loaded: it runs a thread of the process, or is lazy.

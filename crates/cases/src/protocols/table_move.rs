@@ -1,6 +1,6 @@
 //! The moved table: mremap moves a whole region at once by taking its table out of one root entry and putting it into
-//! another. CPU 1 finds its way to the same table by the file behind the region, under the file's lock. One frame of
-//! code; bugs differ in what CPU 1 does there, and mends in what mremap holds, and looks at, while it moves.
+//! another. CPU 1 finds its way to the same table by the file behind the region, under the file's lock. The cases share
+//! this code; bugs differ in what CPU 1 does there, and fixes in what mremap holds, and looks at, while it moves.
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};

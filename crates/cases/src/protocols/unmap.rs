@@ -1,5 +1,5 @@
-//! One page is taken away from a space: whom the flush reaches, and whether it comes before the frame is given back.
-//! One frame of code; kernels differ in the answers.
+//! A page of a space is unmapped. The questions are which CPUs the flush reaches, and whether it comes before the frame
+//! is freed. The cases share this code; kernels differ in the answers.
 //!
 //! CPU 0 changes the page, in a system call. Where there is a second CPU, a thread of the space runs there meanwhile.
 
@@ -9,7 +9,7 @@ use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Model, Program};
 
-/// Whom the flush reaches.
+/// The CPUs that the flush reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Nobody: there is no flush.

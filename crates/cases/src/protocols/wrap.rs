@@ -1,5 +1,5 @@
-//! Context numbers run out: a new version begins, and numbers are given out afresh while another CPU still runs with one
-//! of the old version. One frame of code; kernels differ in what they do about the other CPU.
+//! Context numbers run out: a new version begins, and numbers are given out afresh while another CPU still runs with
+//! one of the old version. The cases share this code; kernels differ in what they do about the other CPU.
 //!
 //! CPU 0 and CPU 1 are threads of one core and share its TLB. CPU 1 runs space A with number 1. CPU 0 switches to space
 //! B, which has no number, and all are taken.

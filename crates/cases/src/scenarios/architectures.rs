@@ -1,5 +1,6 @@
-//! What architectures ask of a platform under weak memory: page walks that lag behind accesses, interrupts that overtake stores,
-//! and the barriers against both, each of which a switch removes (`--drop-site publish-tables` and so on).
+//! What architectures ask of a platform under weak memory: page walks that lag behind accesses, interrupts that
+//! overtake stores, and the barriers against both, each of which a switch removes (`--drop-site publish-tables` and so
+//! on).
 
 use super::list::{List, THREE_WEAK};
 use super::machines::machines;

@@ -1,4 +1,5 @@
-//! Flushes that CPUs are told of late: batches of several spaces (SD-17), and what waits for switches and ticks (SD-18).
+//! Flushes that CPUs are told of late: batches of several spaces (SD-17), and what waits for switches and ticks
+//! (SD-18).
 
 use super::list::List;
 use super::machines::{Broadcast, Keep, Plain, Tagged};

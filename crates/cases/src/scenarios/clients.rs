@@ -1,5 +1,5 @@
-//! Outsiders that borrow a space: the seed's machine, and the two clients that this project began with. `shootdown boot` has
-//! scenarios of the same names.
+//! Outsiders that borrow a space: the seed's machine, and the two clients that this project began with. `shootdown
+//! boot` has scenarios of the same names.
 
 use super::list::{FOUR, List, THREE, TWO};
 use super::machines::Plain;

@@ -33,7 +33,8 @@ machines! {
         const CODE: bool = true;
     }
 
-    /// Tags of all CPUs, flushed by IPIs. A load that keeps entries keeps what was fetched of code too, which it must not.
+    /// Tags of all CPUs, flushed by IPIs. A load that keeps entries keeps what was fetched of code too, which it must
+    /// not.
     GlobalCode: GlobalAsids<'static, FlushByIpi, 3> {
         const TAGS: usize = 3;
         const CODE: bool = true;

@@ -1,5 +1,5 @@
-//! Gathers: several that are open at the same time, of which each has recorded something of its own (SD-15), and flushes that
-//! are sent before the one before is waited for.
+//! Gathers: several that are open at the same time, of which each has recorded something of its own (SD-15), and
+//! flushes that are sent before the one before is waited for.
 
 use super::list::{List, Scenario, THREE, TWO};
 use super::machines::{Plain, Tagged};

@@ -1,5 +1,5 @@
-//! CPUs that go off line and come back, that go for good, that are reset and lose their interrupts, and that come for the
-//! first time.
+//! CPUs that go off line and come back, that never come back, that are reset and lose their interrupts, and that come
+//! for the first time.
 
 use super::list::{List, THREE, TWO};
 use super::machines::{ByIpis, Keep, Plain, Tagged, machines};

@@ -39,7 +39,8 @@ impl List {
         Self { fault, oracles, cases: Vec::new() }
     }
 
-    /// Whether the TLB sanitizer for real kernels watches, which is told of loads by [`shootdown::Platform::install`] alone.
+    /// Whether the TLB sanitizer for real kernels watches, which is told of loads by [`shootdown::Platform::install`]
+    /// alone.
     pub(crate) fn is_watched(&self) -> bool {
         self.oracles != Oracles::Machine
     }
@@ -195,8 +196,8 @@ impl<S: TestMachine> Scenario<'_, S> {
         self
     }
 
-    /// Adds the scenario to the list: one case a memory model; names of all but the first carry the model. One of two CPUs gets
-    /// a case of the group `weak` as well, and so do few of three.
+    /// Adds the scenario to the list: one case a memory model; names of all but the first carry the model. One of two
+    /// CPUs gets a case of the group `weak` as well, and so do few of three.
     pub(crate) fn add(self) {
         let (fault, oracles) = (self.list.fault, self.list.oracles);
         let three = THREE_UNDER_WEAK.contains(&self.name.as_str());

@@ -1,5 +1,5 @@
-//! Orderings that weak memory alone asks for, each with the least that shows it: what the ordering tells a CPU, nothing else
-//! tells it (`cargo xtask mutate --memory weak`).
+//! Orderings that weak memory alone asks for, each with the least that shows it: what the ordering tells a CPU, nothing
+//! else tells it (`cargo xtask mutate --memory weak`).
 
 use super::list::{List, THREE_WEAK};
 use super::machines::{ByBroadcasts, Tagged, machines};
@@ -169,8 +169,8 @@ fn tags(list: &mut List) {
         .add();
 }
 
-/// A CPU asks another to leave a space, which had done so by itself; a third one frees it. An answer that comes late is waited for
-/// in another way.
+/// A CPU asks another to leave a space, which had done so by itself; a third one frees it. An answer that comes late is
+/// waited for in another way.
 fn trims(list: &mut List, name: &str, late: bool) {
     let trims: Code<Member> = |cpu| {
         let pin = cpu.pinned(0);

@@ -1,5 +1,5 @@
-//! Tag allocators: rollover, wrap, and unmaps meanwhile. On two CPUs tags number two more than CPUs, the least that works, so
-//! that every space that comes without a tag makes generations roll over.
+//! Tag allocators: rollover, wrap, and unmaps meanwhile. On two CPUs tags number two more than CPUs, the least that
+//! works, so that every space that comes without a tag makes generations roll over.
 
 use super::list::{List, Scenario};
 use super::machines::{ByBroadcasts, ByIpis, Tagged, machines};

@@ -1,5 +1,5 @@
-//! Tags whose entries outlive a table or a space: a CPU returns warm to a space that has freed a table meanwhile, and a tag is
-//! given away while a CPU is lazy on a space that dies under it.
+//! Tags whose entries outlive a table or a space: a CPU returns warm to a space that has freed a table meanwhile, and a
+//! tag is given away while a CPU is lazy on a space that dies under it.
 
 use super::list::{List, Scenario};
 use super::machines::{ByBroadcasts, ByIpis, Tagged, machines};
@@ -142,7 +142,8 @@ fn final_drop<S: TestMachine>(scenario: Scenario<'_, S>) -> Scenario<'_, S> {
         .spaces(4, [0, 1])
 }
 
-/// Ends the last thread of A, whose frames others still use: nothing is unmapped, so whoever is lazy on A can still walk it.
+/// Ends the last thread of A, whose frames others still use: nothing is unmapped, so a CPU that is lazy on A can still
+/// walk it.
 fn dies_mapped<S: TestMachine>(cpu: &Cpu<'_, S>) {
     cpu.run_kernel_thread();
     cpu.die_mapped(0);

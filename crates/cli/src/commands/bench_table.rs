@@ -70,8 +70,8 @@ pub fn head(out: &mut impl Write, first: &str) -> io::Result<()> {
     )
 }
 
-/// Prints a policy's counts in one line of at most 80 columns: IPIs, and how many for each flush; line transfers and the
-/// initiator's instructions for each flush; time.
+/// Prints a policy's counts in one line of at most 80 columns: IPIs, and how many for each flush; line transfers and
+/// the initiator's instructions for each flush; time.
 ///
 /// # Errors
 /// They could not be written.
@@ -113,8 +113,8 @@ pub const LEGEND: &str = "each: IPIs a flush. full: flushes of a tag. lines, ins
 and the initiator's instructions a flush. kcycles: thousands of cycles until the last CPU ends. held: cycles that a frame \
 waits. --json has more.";
 
-/// Prints what each kind of operation costs under the policy of a row: IPIs, line transfers and instructions of the CPU that
-/// carries it out.
+/// Prints what each kind of operation costs under the policy of a row: IPIs, line transfers and instructions of the CPU
+/// that carries it out.
 ///
 /// # Errors
 /// They could not be written.

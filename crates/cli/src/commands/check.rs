@@ -218,8 +218,8 @@ fn choose<'c>(
     Ok(picked)
 }
 
-/// Returns those of `cases` that are `wanted`, then the engine's scenarios that their bugs name, unless the engine is left out; and
-/// what bugs promise.
+/// Returns those of `cases` that are `wanted`, then the engine's scenarios that their bugs name, unless the engine is
+/// left out; and what bugs promise.
 pub fn choose_all<'c, 'b>(
     cases: &'c [Case],
     bugs: &'b [Bug],
@@ -380,8 +380,8 @@ fn run_one(
     Ok(record)
 }
 
-/// Runs `case` under the other memory models of which it states what must come out, and adds that to `record`. Where one of these
-/// runs is stopped, so is the case.
+/// Runs `case` under the other memory models of which it states what must come out, and adds that to `record`. Where
+/// one of these runs is stopped, so is the case.
 fn under_others(case: &Case, mut record: Record, options: &Options<'_>) -> Record {
     for &(memory, expected) in case.stated.iter().filter(|(memory, _)| *memory != case.memory) {
         let report = guarded(case, &Options { memory, shortest: false, ..options.clone() });

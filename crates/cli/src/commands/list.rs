@@ -35,7 +35,8 @@ pub fn list(cases: &[&Case], promises: &Promises<'_>, json: bool) -> Result<Exit
 const MACHINE: usize = 12;
 const ABOUT: usize = 36;
 
-/// Prints a row for each case, in lines of `width` characters; what it shows stands beside that, or below where there is no room.
+/// Prints a row for each case, in lines of `width` characters; what it shows stands beside that, or below where there
+/// is no room.
 fn table(out: &mut impl Write, cases: &[&Case], width: usize) -> Result<(), Failure> {
     let widest = |length: fn(&Case) -> usize| cases.iter().map(|case| length(case)).max().unwrap_or(0);
     let group = widest(|case| groups(case).len());

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use crate::args::NewCaseArgs;
 use crate::failure::{AS_EXPECTED, Failure};
 
-/// What a collection says of a sketch, and a story of fitting length; `@KERNEL@` and `@FILE@` stand for the kernel that the bug's
-/// name begins with, and the name of its module.
+/// What a collection says of a sketch, and a story of fitting length; `@KERNEL@` and `@FILE@` stand for the kernel that
+/// the bug's name begins with, and the name of its module.
 const BUG: &str = include_str!("new_case/bug.rs");
 const STORY: &str = include_str!("new_case/story.md");
 

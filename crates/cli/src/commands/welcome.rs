@@ -24,7 +24,7 @@ const SEED: &str = "linux-bafb056c-sparc64-trim";
 pub fn welcome(bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let cases = catalogue::cases(bugs, None);
     let mut out = anstream::stdout();
-    // A collection of somebody's own begins with other bugs.
+    // Another author's collection begins with other bugs.
     if let Some((case, trace)) = seed(&cases) {
         let bold = Style::new().bold();
         write!(out, "{bold}The bug this began with: {SEED}{bold:#}\n{}\n\n", prose(STORY))?;

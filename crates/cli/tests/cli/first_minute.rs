@@ -1,4 +1,4 @@
-//! What somebody sees who runs the command without arguments, and the commands that it suggests.
+//! What the command prints without arguments, and the commands that it suggests.
 
 use crate::recordings::RECORDING;
 use crate::shootdown;

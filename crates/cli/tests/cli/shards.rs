@@ -37,7 +37,8 @@ fn merged(files: &[PathBuf], arguments: &[&str]) -> (Option<i32>, String, String
     (output.status.code(), read(output.stdout), read(output.stderr))
 }
 
-/// JSON lines without what differs from run to run: times, and counts, as stacks may have been used by other cases before.
+/// JSON lines without what differs from run to run: times, and counts, as stacks may have been used by other cases
+/// before.
 fn timeless(lines: &str) -> Vec<Value> {
     let mut records: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     for record in &mut records {

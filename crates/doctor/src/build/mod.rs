@@ -1,4 +1,4 @@
-//! Builds a program around somebody's platform, and runs it.
+//! Builds a program around a given platform, and runs it.
 
 mod package;
 mod refused;
@@ -21,7 +21,7 @@ use std::time::Duration;
 pub struct Build {
     /// The checkout of this project: its crates are what a platform is built against, and its target folder is shared.
     pub checkout: PathBuf,
-    /// How long nothing may happen before the platform is taken to be in a loop that never ends.
+    /// After this long without an event, the platform is taken to be in an endless loop.
     pub patience: Duration,
 }
 
@@ -88,7 +88,7 @@ impl Build {
         }
     }
 
-    /// Collects what the program says, and what it does not live to say.
+    /// Collects the program's events, and notices when it ends or hangs before it sends them all.
     fn receive(&self, events: &Receiver<Event>, seen: &mut impl FnMut(&Outcome)) -> Report {
         let mut report = Report::default();
         let mut begun: Option<Outcome> = None;

@@ -182,8 +182,8 @@ fn is_atomic(word: &str) -> bool {
         || kind.strip_prefix(['U', 'I']).is_some_and(|bits| ["8", "16", "32", "64", "128"].contains(&bits))
 }
 
-/// A dependency as a line of a manifest, unless it is the engine, optional, or of a build script or test. For an arch crate it is
-/// what stands in for it.
+/// A dependency as a line of a manifest, unless it is the engine, optional, or of a build script or test. For an arch
+/// crate it is what stands in for it.
 fn dependency(dependency: &Value, checkout: &Path) -> Option<String> {
     let name = dependency["name"].as_str()?;
     let optional = dependency["optional"].as_bool() == Some(true);

@@ -11,33 +11,33 @@ pub(crate) struct Check<P: PlatformUnderTest> {
     pub(crate) about: &'static str,
     /// The method that is at fault if the check fails.
     pub(crate) method: &'static str,
-    /// The line of the contract that it then breaks, as it stands in the engine's source.
+    /// The line of the contract that it then breaks, word for word as in the engine's source.
     pub(crate) clause: &'static str,
     pub(crate) remedy: &'static str,
     /// Checks without which the answer would mean nothing.
     pub(crate) needs: &'static [&'static str],
     pub(crate) memories: &'static [Memory],
-    /// Why this platform has no use for it, if it has none.
+    /// Why the check does not apply to this platform, if it does not.
     pub(crate) unneeded: Option<&'static str>,
     pub(crate) plan: fn() -> Plan<P>,
 }
 
-/// Why barriers are not looked for, on a machine that needs none.
+/// Why barriers are not checked, on a machine that needs none.
 pub(crate) fn no_barriers<P: PlatformUnderTest>() -> Option<&'static str> {
     (!P::NEEDS_BARRIERS).then_some("the platform says that its machine needs no barriers (NEEDS_BARRIERS)")
 }
 
-/// Why loads are not looked at, where the kernel makes them.
+/// Why loads are not checked, where the kernel makes them.
 pub(crate) fn no_loads<P: PlatformUnderTest>() -> Option<&'static str> {
     (!P::LOADS_ROOTS).then_some("the embedder loads the root (LOADS_ROOTS)")
 }
 
-/// Why no interrupt is looked at, where a hypervisor flushes for all CPUs and none is lazy.
+/// Why interrupts are not checked, where a hypervisor flushes for all CPUs and none is lazy.
 pub(crate) fn no_ipis<P: PlatformUnderTest>() -> Option<&'static str> {
     (!P::SENDS_IPIS).then_some("a hypervisor flushes, no IPI is sent, and no CPU is lazy (SENDS_IPIS)")
 }
 
-/// Why no borrow is looked at, where a kernel thread never uses the memory of a space.
+/// Why borrows are not checked, where a kernel thread never uses the memory of a space.
 pub(crate) fn no_borrows<P: PlatformUnderTest>() -> Option<&'static str> {
     (!P::HARDWARE_WALKER).then_some("translations are made and used in user code alone (HARDWARE_WALKER)")
 }

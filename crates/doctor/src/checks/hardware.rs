@@ -302,7 +302,7 @@ fn large<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     end::<P>(false);
 }
 
-/// Takes the table of space A away.
+/// Unhooks the table of space A.
 fn unhook<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     cpu.machine().tables.root(0, 0).store(0, Relaxed);
     clear(cpu, &[0, 1]);
@@ -393,7 +393,7 @@ fn unloads<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     assert!(cpu.wires().holds(None, 0), "after `unload` the CPU runs on {}", cpu.wires().register());
 }
 
-/// Leaves the space that runs. With tags its entries stay; without, it is the platform's own load that must drop them.
+/// Leaves the space that runs. With tags its entries stay; without tags the platform's own load must drop them.
 fn leave<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, tag: u8) {
     if is_tagged::<P>() {
         hw::install(None, tag, Install::Keep);

@@ -302,7 +302,7 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
     ]
 }
 
-/// The last user of a space goes, on a CPU that runs something else, while CPU 1 is lazy on it.
+/// The last user of a space exits on a CPU that runs another space, while CPU 1 is lazy on it.
 fn evicts<P: PlatformUnderTest>() -> Plan<P> {
     let last: Code<P> = |cpu: &Cpu<'_, P>| {
         note("the last user goes");

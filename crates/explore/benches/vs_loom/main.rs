@@ -1,11 +1,11 @@
-//! The same small shootdown protocol, from one source, on this explorer and on loom: what each has to visit, what each says
-//! of a sound and of a broken variant, and how long each takes.
+//! The same small shootdown protocol, from one source, on this explorer and on loom: what each has to visit, what each
+//! says of a sound and of a broken variant, and how long each takes.
 //!
-//! `cargo bench -p shootdown-explore` prints the table. `cargo test` runs it too: it fails if a checker does not finish, or
-//! misjudges a variant.
+//! `cargo bench -p shootdown-explore` prints the table. `cargo test` runs it too: it fails if a checker does not
+//! finish, or misjudges a variant.
 //!
-//! The two machines differ: loom knows weaker loads than the explorer; the explorer knows interrupts and devices, which this
-//! protocol does not have. The numbers say what an answer about this protocol costs.
+//! The two machines differ: loom knows weaker loads than the explorer; the explorer knows interrupts and devices, which
+//! this protocol does not have. The numbers say what an answer about this protocol costs.
 
 mod on_explorer;
 mod on_loom;

@@ -1,10 +1,12 @@
 //! Two protocols on this explorer and on SPIN: states stored, and processor time to the verdict.
 //!
-//! `cargo bench -p shootdown-explore --bench vs_spin` prints the table; it says so where `spin` or `gcc` is not installed.
-//! `cargo test` runs the explorer's side: it fails if a protocol does not hold or takes more states than it may.
+//! `cargo bench -p shootdown-explore --bench vs_spin` prints the table; it says so where `spin` or `gcc` is not
+//! installed. `cargo test` runs the explorer's side: it fails if a protocol does not hold or takes more states than it
+//! may.
 //!
-//! The models are the same step by step, under sequential consistency. The explorer looks for livelocks as well. Of SPIN's time
-//! a fixed part is for its empty table of states, which its default makes large for models as small as these.
+//! The models are the same step by step, under sequential consistency. The explorer looks for livelocks as well. Of
+//! SPIN's time a fixed part is for its empty table of states, which its default makes large for models as small as
+//! these.
 
 mod processor;
 mod protocols;

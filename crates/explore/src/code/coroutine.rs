@@ -29,8 +29,8 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The run that owns this thread at the moment. Not inlined: code under check that knew where this thread's variables are
-/// would look different on each thread.
+/// The run that owns this thread at the moment. Not inlined: code under check that knew where this thread's variables
+/// are would look different on each thread.
 #[inline(never)]
 fn run<'a>() -> Option<&'a Current> {
     // SAFETY: `CURRENT` is set only while the coroutine on whose stack it points runs on this thread (`Run::switch` clears

@@ -1,5 +1,5 @@
-//! Tells of code under check that ends the process: by a stack that overflows, an abort or an exit. The process would only die of a
-//! signal, or pass for one that has found nothing.
+//! Tells of code under check that ends the process: by a stack that overflows, an abort or an exit. The process would
+//! only die of a signal, or pass for one that has found nothing.
 //!
 //! Nothing tells of `_exit` and of a signal that cannot be handled.
 
@@ -28,7 +28,7 @@ thread_local! {
     static RUNS: Cell<Option<OnStack>> = const { Cell::new(None) };
 }
 
-/// The name of what is explored: the case, in the words of whoever runs it.
+/// The name of what is explored: the case, as its runner calls it.
 static NAME: AtomicPtr<&'static str> = AtomicPtr::new(std::ptr::null_mut());
 /// How many [`Named`] there are: threads of tests end theirs in any order, and the last leaves no name behind.
 static NAMES: AtomicUsize = AtomicUsize::new(0);
@@ -42,8 +42,8 @@ const SIGNALS: [libc::c_int; 3] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT];
 #[must_use = "what is explored has the name as long as this lives"]
 pub struct Named(*mut &'static str);
 
-/// Gives what is explored from now on a name, until the result is dropped. Meanwhile the process ends by [`exit`] alone: if
-/// something else ends it, it says so by this name, and the exit code is 1. The name is kept for good.
+/// Gives what is explored from now on a name, until the result is dropped. Meanwhile the process ends by [`exit`]
+/// alone: if anything else ends it, it says so by this name, and the exit code is 1. The name is leaked.
 pub fn named(name: &str) -> Named {
     watch();
     NAMES.fetch_add(1, Relaxed);
@@ -154,7 +154,7 @@ fn tell(what: &str, remedy: &str) -> ! {
     unsafe { libc::_exit(1) }
 }
 
-/// Leaves the signal to whoever handled it before: what raised it happens again.
+/// Restores the handler that was installed before. The fault happens again, and that handler takes it.
 fn restore(signal: libc::c_int) {
     let index = SIGNALS.iter().position(|&known| known == signal);
     if let Some(before) = BEFORE.get().zip(index).map(|(before, index)| &before[index]) {

@@ -1,5 +1,5 @@
-//! Which memory is being explored. A thread that a model starts runs past the explorer: what it does to a word would change what
-//! the word begins with, and be no step.
+//! Which memory is being explored. A thread that a model starts runs past the explorer: what it does to a word would
+//! change what the word begins with, and be no step.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,17 +1,19 @@
 //! What suspended code can still look at, as a fingerprint.
 //!
 //! Given an answer, suspended code goes on from its registers and its stack, from memory that never changes during an
-//! exploration, and from blocks of the heap that it owns. While it is suspended its registers lie on its stack, so all but
-//! the heap is in the bytes between the two ends that [`Image`] names. Two runs of one entry with the same bytes there do
-//! the same from then on, whatever they have seen before, if neither owns a block of the heap: `machine/merge.rs` makes sure.
+//! exploration, and from blocks of the heap that it owns. While it is suspended its registers lie on its stack, so all
+//! but the heap is in the bytes between the two ends that [`Image`] names. Two runs of one entry with the same bytes
+//! there do the same from then on, whatever they have seen before, if neither owns a block of the heap:
+//! `machine/merge.rs` makes sure.
 //!
-//! Bytes that nothing will read again may differ between runs that go on alike. That costs a merge and nothing else.
+//! Bytes that nothing will read again may differ between runs that go on alike. That costs only a merge.
 //!
-//! Pointers to a stack count by their distance from its end, and so do their lower halves beside an upper half of zeros. Nothing
-//! tells such a half from a number of 32 bits. On one stack different numbers have different distances. On two stacks they have the
-//! same one if each points into its stack and they differ as the two ends do, by whole pages. No number that is less than
-//! [`SMALL`] away from 0 points into a stack, as an `u32` or `i32`: [`clear_of_small`] passes over those into which one would. Larger
-//! ones have to meet both stacks, which the host puts anywhere.
+//! Pointers to a stack count by their distance from its end, and so do their lower halves beside an upper half of
+//! zeros. Nothing tells such a half from a number of 32 bits. On one stack different numbers have different distances.
+//! On two stacks they have the same one if each points into its stack and they differ as the two ends do, by whole
+//! pages. No number that is less than [`SMALL`] away from 0 points into a stack, as an `u32` or `i32`:
+//! [`clear_of_small`] passes over those into which one would. Larger ones have to meet both stacks, which the host puts
+//! anywhere.
 
 use corosensei::stack::Stack;
 use std::io;
@@ -24,7 +26,8 @@ pub(crate) const SUSPENDING: usize = 4096;
 const SPARE: usize = 1024;
 /// Bytes of a stack that are cleared before a run, so that remains of earlier runs do not tell equal ones apart.
 const CLEARED: usize = 16 * 1024;
-/// How far the explorer's own frames reach below its `resume`, and above it at least: the machine that resumes lies there.
+/// How far the explorer's own frames reach below its `resume`, and above it at least: the machine that resumes lies
+/// there.
 const BELOW: usize = 16 * 1024;
 const ABOVE: usize = 2 * 1024;
 /// Numbers closer to zero than this, counters and indices say, are never taken for what is left of a pointer.
@@ -60,9 +63,9 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Adds the part's bytes to `print`; whether the part has room to spare at its bottom, and so has all. `stack` is the whole
-    /// stack: where it lies makes no difference, not even to what is left of a pointer to it. `floor` is an address in the
-    /// explorer's frames: pointers to those tell nothing.
+    /// Adds the part's bytes to `print`; whether the part has room to spare at its bottom, and so has all. `stack` is
+    /// the whole stack: where it lies makes no difference, not even to what is left of a pointer to it. `floor` is an
+    /// address in the explorer's frames: pointers to those tell nothing.
     ///
     /// # Safety
     /// 1. The part lies on a stack that is allocated and on which nothing runs meanwhile.

@@ -70,7 +70,8 @@ impl Word {
         self.change(Change::And(value), order, order)
     }
     /// Stores `new` if the word holds `current`; returns the old value either way. A failed exchange orders
-    /// as a successful one does (`failed` is not weaker here), but under [`crate::Memory::Weak`] it is a load by `failed`.
+    /// as a successful one does (`failed` is not weaker here), but under [`crate::Memory::Weak`] it is a load by
+    /// `failed`.
     ///
     /// # Errors
     /// The value found, where it was not `current`.
@@ -160,8 +161,8 @@ pub fn retry<T>(attempt: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// Demands that `holds`: an execution in which it does not breaks a rule of the code's own, which `words` say. An assertion
-/// that fails is a mistake of the model instead.
+/// Demands that `holds`: an execution in which it does not breaks a rule of the code's own, which `words` say. An
+/// assertion that fails is a mistake of the model instead.
 ///
 /// # Panics
 /// Outside an exploration, if it does not hold.
@@ -209,8 +210,8 @@ pub fn irq_enabled() -> bool {
 pub fn raise(cpu: usize, line: u8) {
     ask(Act::Raise(cpu, line), Location::caller());
 }
-/// Loses the interrupts of `lines` (a bit each) that are pending on this CPU, as a reset does; those raised later come. It
-/// orders no memory access.
+/// Loses the interrupts of `lines` (a bit each) that are pending on this CPU, as a reset does; those raised later come.
+/// It orders no memory access.
 #[track_caller]
 pub fn lose_interrupts(lines: u32) {
     ask(Act::Lose(lines), Location::caller());

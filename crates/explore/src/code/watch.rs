@@ -1,4 +1,4 @@
-//! Which steps run at the moment, for somebody on another thread who asks whether one does not come back.
+//! The steps that run at the moment, for a thread that checks whether one does not come back.
 
 use std::panic::Location;
 use std::sync::atomic::AtomicU64;
@@ -18,8 +18,8 @@ pub struct Hung {
     pub looks: u32,
 }
 
-/// Finds code under check, of any exploration in this process, that does not come back from a step: a loop without steps.
-/// Nothing can stop such code but the end of the process.
+/// Finds code under check, of any exploration in this process, that does not come back from a step: a loop without
+/// steps. Nothing can stop such code but the end of the process.
 #[derive(Debug, Default)]
 pub struct Watchdog {
     /// Of each step that ran at the last look, its thread, its number there, and how often it was seen.

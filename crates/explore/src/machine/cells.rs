@@ -96,8 +96,9 @@ impl Cells {
         &self.objects[usize::from(index)].name
     }
 
-    /// `object.word`, with its index in an array that is known, else a number where an object holds several words of that name. A
-    /// word that is called `object.word` itself, and lies in no object with a name that the registry was given, needs none.
+    /// `object.word`, with its index in an array that is known, otherwise a number where an object holds several words
+    /// of that name. A word that is called `object.word` itself, and lies in no object with a name that the registry
+    /// was given, needs none.
     pub(crate) fn name(&self, id: u16) -> String {
         let cell = &self.all[usize::from(id)];
         let address = cell.word.address;
@@ -128,7 +129,8 @@ impl Cells {
         self.arrays.iter().find_map(|array| array.name_of(address))
     }
 
-    /// Names of the words that are part of no named object or array and name none themselves, and those that several words of an object share.
+    /// Names of the words that are part of no named object or array and name none themselves, and those that several
+    /// words of an object share.
     pub(crate) fn unnamed(&self) -> (Vec<&'static str>, Vec<&'static str>) {
         let stray = |cell: &&Cell| self.in_array(cell.word.address).is_none();
         let (mut homeless, mut alike) = (BTreeSet::new(), BTreeSet::new());
@@ -143,8 +145,8 @@ impl Cells {
         (homeless.into_iter().collect(), alike.into_iter().collect())
     }
 
-    /// A value of word `id` in words: as the registry has it; the address of a registered object by its name, so that no text
-    /// depends on where things lie.
+    /// A value of word `id` in words: as the registry has it; the address of a registered object by its name, so that
+    /// no text depends on where things lie.
     pub(crate) fn show(&self, id: u16, value: u64) -> String {
         let named = |names: &[(u64, &'static str)]| {
             names.iter().find(|(known, _)| *known == value).map(|(_, name)| (*name).to_owned())

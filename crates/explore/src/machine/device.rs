@@ -19,8 +19,8 @@ pub trait Device: Sync {
     /// Carries out `op` (from [`crate::sync::device`]) on `cpu`.
     fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect;
 
-    /// Runs after every device step and every change of a watched word (in memory or in a store buffer): closes the state
-    /// under what hardware may do by itself, then checks it. Must be idempotent and monotone.
+    /// Runs after every device step and every change of a watched word (in memory or in a store buffer): closes the
+    /// state under what hardware may do by itself, then checks it. Must be idempotent and monotone.
     ///
     /// # Errors
     /// The fault of this state.
@@ -35,9 +35,9 @@ pub trait Device: Sync {
         Ok(())
     }
 
-    /// Returns what `cpu` uses of what can be given away. Under [`crate::Memory::Weak`] a CPU that gives something away must know
-    /// that each use of it is over, as C++ asks of plain accesses: the end of a use is ordered like a store of its CPU. A CPU that
-    /// takes away what another one holds knows of all uses through that.
+    /// Returns what `cpu` uses of what can be given away. Under [`crate::Memory::Weak`] a CPU that gives something away
+    /// must know that each use of it is over, as C++ asks of plain accesses: the end of a use is ordered like a store
+    /// of its CPU. A CPU that takes away what another one holds knows of all uses through that.
     fn used(&self, view: &View<'_, Self>, cpu: usize) -> Uses {
         let _ = (view, cpu);
         Uses::default()
@@ -49,8 +49,8 @@ pub trait Device: Sync {
         format!("CPU {giver}: {what}, and nothing orders the end of CPU {user}'s use before that").into()
     }
 
-    /// Whether page walks of a CPU may read what was there before stores that the CPU itself knows of, until an operation
-    /// [synchronizes](Facts::synchronizes). Only [`crate::Memory::Weak`] asks.
+    /// Whether page walks of a CPU may read what was there before stores that the CPU itself knows of, until an
+    /// operation [synchronizes](Facts::synchronizes). Only [`crate::Memory::Weak`] asks.
     fn walks_lag(&self) -> bool {
         false
     }
@@ -102,11 +102,11 @@ pub struct Facts {
     pub drains_pso: bool,
     /// Is a sequentially consistent fence under [`crate::Memory::Weak`].
     pub fences: bool,
-    /// Page walks of all CPUs read what those of this CPU must read, or newer, and what the CPU itself knows where it fences: a
-    /// broadcast invalidation that is complete. Only [`crate::Memory::Weak`] asks.
+    /// Page walks of all CPUs read what those of this CPU must read, or newer, and what the CPU itself knows where it
+    /// fences: a broadcast invalidation that is complete. Only [`crate::Memory::Weak`] asks.
     pub reaches_walks: bool,
-    /// From here on this CPU's page walks read, and its interrupts carry, what it knew when the operation began, and what it has
-    /// flushed is complete: a barrier that waits for memory and for hardware (aarch64: DSB).
+    /// From here on this CPU's page walks read, and its interrupts carry, what it knew when the operation began, and
+    /// what it has flushed is complete: a barrier that waits for memory and for hardware (aarch64: DSB).
     pub synchronizes: bool,
     /// Has hardware read anew what it reads of some words. Only [`crate::Memory::Weak`] asks.
     pub refetches: Option<Refetch>,
@@ -135,15 +135,15 @@ impl Default for Facts {
     }
 }
 
-/// Watched words of which hardware reads, from an operation on, what the CPU that makes it knows, or newer: instructions that are
-/// fetched anew. It orders no other walks.
+/// Watched words of which hardware reads, from an operation on, what the CPU that makes it knows, or newer:
+/// instructions that are fetched anew. It orders no other walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refetch {
     /// The first of them (order of [`crate::Registry::watch`]).
     pub first: usize,
     /// The first behind them.
     pub end: usize,
-    /// Whether the hardware of all CPUs does; else that of this CPU.
+    /// Whether the hardware of all CPUs does; otherwise that of this CPU.
     pub everywhere: bool,
 }
 
@@ -190,8 +190,8 @@ impl<D: Device + ?Sized> View<'_, D> {
     }
     /// Calls `see` with every value that `cpu`'s own hardware could read of watched word `index` now: memory's,
     /// and each one in its own store buffer; under [`crate::Memory::Weak`], each that its page walks may
-    /// still read: what the CPU itself may, or what it might have at its last barrier ([`Device::walks_lag`]), unless an
-    /// invalidation has reached them ([`Facts::reaches_walks`]).
+    /// still read: what the CPU itself may, or what it might have at its last barrier ([`Device::walks_lag`]), unless
+    /// an invalidation has reached them ([`Facts::reaches_walks`]).
     ///
     /// # Panics
     /// If there is no such word.

@@ -1,21 +1,21 @@
 //! Histories after which a frame goes on in the same way are one node.
 //!
-//! A history is what a frame was answered since it began. Without more, two of them are two nodes, though what told them
-//! apart may long have been used up: states would multiply by values that no longer matter. So a history leads to a node
-//! that is there already if the frame has the same *position*: entry, request, heading, open waits and loops, and the same
-//! bytes on its stack ([`crate::code::image`]).
+//! A history is what a frame was answered since it began. Without more, two of them are two nodes, though what told
+//! them apart may long have been used up: states would multiply by values that no longer matter. So a history leads to
+//! a node that is there already if the frame has the same *position*: entry, request, heading, open waits and loops,
+//! and the same bytes on its stack ([`crate::code::image`]).
 //!
-//! That is sound, since positions decide what follows. Let two runs of one entry have the same position, and let both be
-//! alive at this moment. Code under check is deterministic, and looks at its registers and stack, which are equal; at memory
-//! that does not change; at answers; and at blocks of the heap that it has allocated and that it reaches from its stack. Two
-//! live runs own different blocks, so a pointer to one of them would differ. Neither has one, and both do the same from here
-//! on: given equal answers they ask the same, and their positions are equal again. That is a bisimulation between the
-//! histories merged into a node, and it relates them all to its first.
+//! That is sound, since positions decide what follows. Let two runs of one entry have the same position, and let both
+//! be alive at this moment. Code under check is deterministic, and looks at its registers and stack, which are equal;
+//! at memory that does not change; at answers; and at blocks of the heap that it has allocated and that it reaches from
+//! its stack. Two live runs own different blocks, so a pointer to one of them would differ. Neither has one, and both
+//! do the same from here on: given equal answers they ask the same, and their positions are equal again. That is a
+//! bisimulation between the histories merged into a node, and it relates them all to its first.
 //!
-//! *Both alive* is made sure of once a node: when a second history arrives, the first is run again beside it. What the words
-//! on that stack are, no pointers to the frame's own blocks, they are in each later run that has the same ones at the same
-//! places, for it is at the same point of the code: those need no run beside them. If the two differ when both are alive,
-//! the code keeps something on the heap, and no history is merged there.
+//! *Both alive* is made sure of once a node: when a second history arrives, the first is run again beside it. What the
+//! words on that stack are, no pointers to the frame's own blocks, they are in each later run that has the same ones at
+//! the same places, for it is at the same point of the code: those need no run beside them. If the two differ when both
+//! are alive, the code keeps something on the heap, and no history is merged there.
 
 use crate::code::coroutine::Event;
 use crate::code::image::Fingerprint;
@@ -37,7 +37,7 @@ pub(crate) enum Known {
 }
 
 impl<S: Scenario> World<'_, S> {
-    /// The node that stands for a frame in this position, if there is one; else the next new node will.
+    /// The node that stands for a frame in this position, if there is one; otherwise the next new node will.
     pub(crate) fn meet(
         &mut self,
         executor: &mut Executor,
@@ -87,8 +87,8 @@ impl<S: Scenario> World<'_, S> {
         print
     }
 
-    /// Notes whether code goes round in a circle that is not a `retry`: a loop whose frame comes back to a position that
-    /// it was in.
+    /// Notes whether code goes round in a circle that is not a `retry`: a loop whose frame comes back to a position
+    /// that it was in.
     pub(crate) fn note_circles(&mut self) {
         let backwards = |(&(parent, _), &kid): (&(u32, u16), &u32)| kid <= parent;
         if self.loops || !self.kids.iter().any(backwards) {

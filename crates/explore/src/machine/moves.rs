@@ -12,8 +12,8 @@ pub struct Move {
 pub enum Action {
     /// Runs the next step of its topmost frame.
     Run,
-    /// Runs it on an older message: this many newer ones of the word are passed over, by a load or read-modify-write that
-    /// does not read them, or by a store that goes before them. Of a fence: it goes before so many others.
+    /// Runs it on an older message: this many newer ones of the word are passed over, by a load or read-modify-write
+    /// that does not read them, or by a store that goes before them. Of a fence: it goes before so many others.
     Older(u8),
     /// Runs it and answers `sync::choose` with this.
     Choose(u8),

@@ -34,8 +34,8 @@ pub(crate) struct Story {
     pub(crate) position: u32,
     pub(crate) note: &'static str,
     pub(crate) place: Option<&'static Location<'static>>,
-    /// Hash of the position where histories are merged, else of root and answers: the same in every exploration of one
-    /// scenario, but for positions of frames that have something on the heap.
+    /// Hash of the position where histories are merged, otherwise of root and answers: the same in every exploration of
+    /// one scenario, but for positions of frames that have something on the heap.
     pub(crate) hash: u64,
     pub(crate) request: Option<Request>,
 }

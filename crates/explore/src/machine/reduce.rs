@@ -48,30 +48,33 @@
 //! * memory given back: every access of it by others or by handlers that may come first, own buffered stores to it.
 //! * device operations: as the device says (`Facts`), but never past own buffered stores that the device sees.
 //!
-//! Where turns of CPUs are counted ([`crate::Options::contexts`]), steps that run at once begin none: they belong to a later
-//! turn of their CPU, from which they were taken. So every execution of at most `n` turns has its reduced one of at most `n`.
-//! Under weak memory a step changes messages of one word and views of its own CPU, and what it may read is a choice:
+//! Where turns of CPUs are counted ([`crate::Options::contexts`]), steps that run at once begin none: they belong to a
+//! later turn of their CPU, from which they were taken. So every execution of at most `n` turns has its reduced one of
+//! at most `n`. Under weak memory a step changes messages of one word and views of its own CPU, and what it may read is
+//! a choice:
 //!
-//! * load of `l`: a write of `l` by others or by handlers that may come first; older messages of `l` that it may read. Where a
-//!   handler may come first, views that the load adds to (the handler's stores would carry them).
+//! * load of `l`: a write of `l` by others or by handlers that may come first; older messages of `l` that it may read.
+//!   Where a handler may come first, views that the load adds to (the handler's stores would carry them).
 //! * load of a wait that evaluates to false whatever message it reads, and read nothing else: nothing.
-//! * store: messages of `l` that the CPU does not know of, handlers that may come first; `l` watched. Others do not matter: a load
-//!   of `l` that comes before it may as well read an older message after it, and a store that comes before it may be put before it.
-//!   A CPU that gives back the memory around `l` comes first, so that the store is an error, or does not know of it, and then it errs.
+//! * store: messages of `l` that the CPU does not know of, handlers that may come first; `l` watched. Others do not
+//!   matter: a load of `l` that comes before it may as well read an older message after it, and a store that comes
+//!   before it may be put before it. A CPU that gives back the memory around `l` comes first, so that the store is an
+//!   error, or does not know of it, and then it errs.
 //! * read-modify-write: the same, and any access of `l` by others.
-//! * acquire or release fence: where a handler may come first, views that it changes. Full fence: those of others and of
-//!   handlers that may come first.
-//! * all of these: what their CPU's page walks may read, since the device may look at it between two steps of others; fences
-//!   that are kept in order (`weak/orders.rs`), since what comes after such a fence decides what may go before it.
+//! * acquire or release fence: where a handler may come first, views that it changes. Full fence: those of others and
+//!   of handlers that may come first.
+//! * all of these: what their CPU's page walks may read, since the device may look at it between two steps of others;
+//!   fences that are kept in order (`weak/orders.rs`), since what comes after such a fence decides what may go before
+//!   it.
 //! * device operations: a full fence among them; watched words of which the CPU's walks may read several values.
 //!
-//! The rules above for interrupts and memory given back hold as they are. Messages of a word that a CPU does not use any more
-//! are dropped as if it had read the newest: it can tell no difference, and what it releases to others cannot either, since
-//! they know more.
+//! The rules above for interrupts and memory given back hold as they are. Messages of a word that a CPU does not use
+//! any more are dropped as if it had read the newest: it can tell no difference, and what it releases to others cannot
+//! either, since they know more.
 //!
 //! Raising, taking and losing interrupts, choices and going back in a loop are never run at once. A loss conflicts with
-//! raising and taking on the same CPU alone, since it changes nothing but which of its interrupts are pending: every step
-//! that runs at once commutes with it.
+//! raising and taking on the same CPU alone, since it changes nothing but which of its interrupts are pending: every
+//! step that runs at once commutes with it.
 
 use crate::machine::device::Commutes;
 use crate::machine::footprint::{Footprint, line_index};

@@ -54,17 +54,18 @@ pub(crate) struct Object {
 }
 
 impl Registry {
-    /// Names `object`; its words show as `name.word`, and several of one name, which [`Registry::array`] did not name, with a
-    /// number that tells them apart and nothing else: `name.word#1`. A word that is called `cpu1.loaded` brings the name of its
-    /// object along: it needs no other, so `name` may be empty, and gives way to one that is not.
+    /// Names `object`; its words show as `name.word`, and several of one name, which [`Registry::array`] did not name,
+    /// with a number that tells them apart and nothing else: `name.word#1`. A word that is called `cpu1.loaded` brings
+    /// the name of its object along: it needs no other, so `name` may be empty, and gives way to one that is not.
     pub fn object<T>(&mut self, name: impl Into<String>, object: &T) {
         self.add(name.into(), object, None);
     }
-    /// Names an object whose words mostly `cpu` uses (a hint for storage, nothing else).
+    /// Names an object whose words mostly `cpu` uses (only a hint for storage).
     pub fn local<T>(&mut self, cpu: usize, name: impl Into<String>, object: &T) {
         self.add(name.into(), object, Some(cpu));
     }
-    /// Names the words of an array by their index: `name[2]`. It may be part of an object; the name here is the whole name.
+    /// Names the words of an array by their index: `name[2]`. It may be part of an object; the name here is the whole
+    /// name.
     pub fn array(&mut self, name: impl Into<String>, words: &[Word]) {
         let start = words.as_ptr().addr();
         self.arrays.push(Array { name: name.into(), range: (start, start + size_of_val(words)) });

@@ -4,8 +4,8 @@ use crate::machine::registry::Registry;
 /// Whether the handler of an interrupt knows what its sender had done. Only [`crate::Memory::Weak`] asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interrupts {
-    /// An interrupt may overtake the sender's stores, and the handler may read what was there before them. So may an SGI of GICv3
-    /// without `dsb ishst`, and a write to the ICR of an x2APIC without a fence.
+    /// An interrupt may overtake the sender's stores, and the handler may read what was there before them. So may an
+    /// SGI of GICv3 without `dsb ishst`, and a write to the ICR of an x2APIC without a fence.
     Overtake,
     /// A handler knows what the sender knew, as if raising released and taking acquired.
     Follow,

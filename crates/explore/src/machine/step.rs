@@ -55,7 +55,7 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     /// One of the kids of each node, with its answer, where no hashing is needed.
     pub(crate) first_kids: Vec<(u16, u32)>,
     pub(crate) executor: Executor,
-    /// A node has been made since somebody last looked.
+    /// A node has been made since the flag was last read.
     pub(crate) grew: bool,
     /// Runs no code itself.
     pub(crate) asks: bool,
@@ -75,7 +75,7 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     spare: Vec<<S::Device as Device>::Local>,
     /// The answer that the last step got.
     pub(crate) answered: Option<u16>,
-    /// The moves made, if somebody asks.
+    /// The moves made, if they are asked for.
     pub(crate) log: Option<Vec<Move>>,
 }
 
@@ -155,7 +155,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         self.takeable(work, cpu) & work.pending(&self.layout, cpu)
     }
 
-    /// Lines that `cpu` would take now if they were pending: all with interrupts on, else the non-maskable ones;
+    /// Lines that `cpu` would take now if they were pending: all with interrupts on, otherwise the non-maskable ones;
     /// none at the nesting limit. Hardware holds a non-maskable interrupt back while the handler of one runs.
     pub(crate) fn takeable(&self, work: &Work<S::Device>, cpu: usize) -> u32 {
         let top = work.top(&self.layout, cpu);
@@ -202,7 +202,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         }
     }
 
-    /// What `cpu` reads of `cell`: its own newest buffered store, else memory. The flag says which.
+    /// What `cpu` reads of `cell`: its own newest buffered store, otherwise memory. The flag says which.
     #[inline]
     pub(crate) fn view(&self, work: &Work<S::Device>, cpu: usize, cell: u16) -> (u16, bool) {
         let mut own = None;
@@ -384,8 +384,8 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         }
     }
 
-    /// What comes before an operation of the device: walks catch up, and what it gives away must be given up. Returns what CPUs
-    /// use.
+    /// What comes before an operation of the device: walks catch up, and what it gives away must be given up. Returns
+    /// what CPUs use.
     fn begin_device(
         &mut self,
         work: &mut Work<S::Device>,

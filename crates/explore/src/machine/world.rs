@@ -1,7 +1,7 @@
 //! What all workers share about the program: cells, values and the trie of histories.
 //!
-//! A node of the trie stands for a frame that has seen certain answers since it started, or others after which it goes on
-//! in the same way (`machine/merge.rs`). It holds the next step. The code runs once for every edge.
+//! A node of the trie stands for a frame that has seen certain answers since it started, or others after which it goes
+//! on in the same way (`machine/merge.rs`). It holds the next step. The code runs once for every edge.
 
 use crate::code::coroutine::Event;
 use crate::code::image::Fingerprint;
@@ -58,8 +58,9 @@ pub(crate) struct World<'s, S: Scenario> {
     pub(crate) edition: u32,
     /// Nodes and edges that footprints do not cover, because they were found after the footprints were closed.
     pub(crate) news: u64,
-    /// Nodes that do only what their parents were known to do are no news: for programs of which many rounds do not find
-    /// the last node. The number of states then depends on the order in which code was run, its completeness does not.
+    /// Nodes that do only what their parents were known to do are no news: for programs of which many rounds do not
+    /// find the last node. The number of states then depends on the order in which code was run, its completeness does
+    /// not.
     pub(crate) lenient: bool,
     /// Some loop can go back.
     pub(crate) loops: bool,
@@ -146,12 +147,12 @@ impl<'s, S: Scenario> World<'s, S> {
         node
     }
 
-    /// Whether `node`, found after the footprints were closed, does only what its parent was known to do later on. If so
-    /// it takes over its parent's footprint, which holds until something that follows it does more. `first_new` and what
-    /// comes after it are nodes that were not there when the step was made.
+    /// Whether `node`, found after the footprints were closed, does only what its parent was known to do later on. If
+    /// so it takes over its parent's footprint, which holds until something that follows it does more. `first_new` and
+    /// what comes after it are nodes that were not there when the step was made.
     ///
-    /// So all that follows a node stays inside its footprint, by induction over the steps made since the footprints were
-    /// closed, and inside those of the nodes before it, from which it was inherited: such a node is no news.
+    /// So all that follows a node stays inside its footprint, by induction over the steps made since the footprints
+    /// were closed, and inside those of the nodes before it, from which it was inherited: such a node is no news.
     fn inherit(&mut self, parent: u32, node: u32, first_new: u32) -> bool {
         let print = self.footprints[parent as usize];
         if node < first_new {

@@ -16,8 +16,9 @@ use std::time::Duration;
 pub struct Report {
     /// The outcome.
     pub verdict: Verdict,
-    /// States stored in the final round. This and the other counts, but for `executions` and bytes, are the same for any number
-    /// of workers, unless a limit ends the run in the middle; explorations before it in one process may change them by a hundredth.
+    /// States stored in the final round. This and the other counts, but for `executions` and bytes, are the same for
+    /// any number of workers, unless a limit ends the run in the middle; explorations before it in one process may
+    /// change them by a hundredth.
     pub states: u64,
     /// Transitions taken in the final round.
     pub transitions: u64,

@@ -74,7 +74,7 @@ fn towards<S: Scenario>(
     None
 }
 
-/// Makes the move that ends in trouble: `wanted` if it does, else the first that does.
+/// Makes the move that ends in a finding: `wanted` if it does, otherwise the first that does.
 fn final_move<S: Scenario>(machine: &mut Machine<'_, '_, S>, work: &Work<S::Device>, wanted: Move) {
     let length = machine.log.as_ref().map_or(0, Vec::len);
     let mut candidates = machine.candidates(work);

@@ -133,8 +133,8 @@ impl<S: Scenario> Hub<'_, '_, S> {
         (((hash >> 48) * self.workers as u64) >> 16) as usize
     }
 
-    /// Keeps a finding that is new. Unless all are asked for, the most important one of this level is enough; of equals the
-    /// first in the alphabet, so that the outcome does not depend on who was faster.
+    /// Keeps a finding that is new. Unless all are asked for, the most important one of this level is enough; of equals
+    /// the first in the alphabet, so that the outcome does not depend on who was faster.
     pub(crate) fn report(&self, found: Found) {
         let mut all = lock(&self.found);
         if all.contains_key(&found.kind) {
@@ -213,8 +213,8 @@ impl<S: Scenario> Hub<'_, '_, S> {
         lock(&self.asked).ever
     }
 
-    /// Runs the code that was asked for, in an order that does not depend on who asked first: which nodes there are, and how
-    /// they are numbered, is the same for any number of workers.
+    /// Runs the code that was asked for, in an order that does not depend on who asked first: which nodes there are,
+    /// and how they are numbered, is the same for any number of workers.
     pub(crate) fn answer(&self, machine: &mut Machine<'_, '_, S>) {
         let mut questions = core::mem::take(&mut lock(&self.asked).now);
         let mut world = lock(self.world);
@@ -353,8 +353,9 @@ impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
     }
 }
 
-/// Roughly how many states are still to be expanded, of which `waiting` wait, after a level in which `before` did, if `more`
-/// than are known were found by an earlier round. Levels that get smaller are taken to go on so, as a geometric series.
+/// Roughly how many states are still to be expanded, of which `waiting` wait, after a level in which `before` did, if
+/// `more` than are known were found by an earlier round. Levels that get smaller are taken to go on so, as a geometric
+/// series.
 fn left(before: u64, waiting: u64, more: u64) -> Option<u64> {
     let shrinking = waiting < before && waiting > 0;
     let series = shrinking.then(|| waiting.saturating_mul(before) / (before - waiting));

@@ -1,10 +1,10 @@
 //! Random executions, for what is too large to be visited whole.
 //!
 //! Scheduling is by priorities that change at a few random moments (PCT: S. Burckhardt, P. Kothari, M. Musuvathi,
-//! S. Nagarakatte, "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010): a bug that takes `d`
-//! ordering constraints is met by one execution with a probability of at least 1 / (n k^(d-1)), with `n` actors and `k`
-//! moves. Each CPU is three actors: its code, its store buffer, and the interrupts that it takes. One that goes back in a
-//! loop gets the least priority, since the others must move for it to come out.
+//! S. Nagarakatte, "A randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010): a bug that
+//! takes `d` ordering constraints is met by one execution with a probability of at least 1 / (n k^(d-1)), with `n`
+//! actors and `k` moves. Each CPU is three actors: its code, its store buffer, and the interrupts that it takes. One
+//! that goes back in a loop gets the least priority, since the others must move for it to come out.
 
 use crate::machine::device::Device;
 use crate::machine::moves::{Action, Move};
@@ -48,7 +48,8 @@ pub(crate) struct Sampled {
     pub(crate) stopped: Option<String>,
 }
 
-/// Makes random executions until there are enough, a limit is met, or, unless all findings are wanted, one finds something.
+/// Makes random executions until there are enough, a limit is met, or, unless all findings are wanted, one finds
+/// something.
 pub(crate) fn sample<S: Scenario>(
     world: &Mutex<World<'_, S>>,
     options: &Options<'_>,

@@ -12,8 +12,8 @@ use std::hash::BuildHasher;
 /// What was reached, in a form that two runs of one process can compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
-    /// Hashes of every position passed: frame entry and what the code can still look at, which differs from run to run where
-    /// that is on the heap; where histories are not merged, frame entry and values seen.
+    /// Hashes of every position passed: frame entry and what the code can still look at, which differs from run to run
+    /// where that is on the heap; where histories are not merged, frame entry and values seen.
     pub locals: BTreeSet<u64>,
     /// Hashes of memory and device state where every CPU had finished or was stuck, though not in a handler.
     pub finals: BTreeSet<u64>,
@@ -26,8 +26,8 @@ pub struct Reached {
 pub struct Ending {
     /// Some CPU has not finished.
     pub stuck: bool,
-    /// Some CPU is in a handler. What the code that it interrupted has stored by then depends on reductions, which may have
-    /// run steps first that nobody else can tell.
+    /// Some CPU is in a handler. What the code that it interrupted has stored by then depends on reductions, which may
+    /// have run steps first that nobody else can tell.
     pub in_handler: bool,
     /// Words that hold something else than at the start: their addresses and values, in the order of addresses.
     pub words: Vec<(usize, u64)>,

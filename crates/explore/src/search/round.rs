@@ -74,7 +74,7 @@ pub(crate) fn round<'s, S: Scenario>(
 /// Name of the threads that explore, but for the one that asked for it.
 pub const WORKER: &str = "explorer";
 
-/// Has as many threads `work` at once, of which the caller is one; or none, if the host gives only so many.
+/// Runs `work` on as many threads at once, the caller among them; or on none, if the host gives fewer threads.
 fn together<T: Send>(
     workers: usize,
     work: impl Fn(usize) -> T + Sync,

@@ -287,8 +287,8 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         }
     }
 
-    /// Hands over what belongs to others, and takes in what others have found for this worker, once the code is known that
-    /// this level came to the end of.
+    /// Hands over what belongs to others, and takes in what others have found for this worker, once the code is known
+    /// that this level came to the end of.
     fn exchange(&mut self) {
         self.hand_over();
         while self.hub.asked() > self.answered {
@@ -325,8 +325,9 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         (self.machine.grew, self.machine.cut) = (false, false);
     }
 
-    /// Keeps the state that was just made for learning. The same ones are kept by any number of workers: which of several states
-    /// that differ by interchangeable CPUs is found depends on who was first, so of those that only the first round's are.
+    /// Keeps the state that was just made for learning. The same ones are kept by any number of workers: which of
+    /// several states that differ by interchangeable CPUs is found depends on who was first, so of those that only the
+    /// first round's are.
     fn keep_find(&mut self) {
         if self.hub.plan.round > 1 && !self.hub.groups.is_empty() {
             return;

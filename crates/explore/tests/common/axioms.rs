@@ -1,5 +1,5 @@
-//! RC11 as its paper states it, by enumeration: every choice of what reads read and of modification orders, checked against
-//! the axioms. It knows nothing of the explorer's views.
+//! RC11 as its paper states it, by enumeration: every choice of what reads read and of modification orders, checked
+//! against the axioms. It knows nothing of the explorer's views.
 //!
 //! Lahav, Vafeiadis, Kang, Hur, Dreyer, "Repairing sequential consistency in C/C++11", PLDI 2017, definition 1, without
 //! sequentially consistent accesses, and with `rs = [W]; (rf; rmw)*`. A read-modify-write is one event here.
@@ -24,8 +24,8 @@ struct Candidate {
     written: Vec<Option<u64>>,
 }
 
-/// All outcomes of a program; `None` if that takes more than `most` candidates. Some steps, by their numbers, come `after` others
-/// that tell them nothing: the first of an interrupt's handler after what raises the interrupt.
+/// All outcomes of a program; `None` if that takes more than `most` candidates. Some steps, by their numbers, come
+/// `after` others that tell them nothing: the first of an interrupt's handler after what raises the interrupt.
 pub fn outcomes(
     threads: &[Vec<Step>],
     words: usize,
@@ -87,8 +87,8 @@ fn each_choice<T: Copy>(choices: &[Vec<T>], chosen: &mut Vec<T>, see: &mut impl 
     }
 }
 
-/// Values in the order of the program and of what is read; `None` if these go round in a circle, or if something reads from
-/// a compare-and-exchange that fails.
+/// Values in the order of the program and of what is read; `None` if these go round in a circle, or if something reads
+/// from a compare-and-exchange that fails.
 fn values(events: &[Event], after: &[(usize, usize)], from: &[Option<usize>]) -> Option<Candidate> {
     let mut candidate =
         Candidate { from: from.to_vec(), read: vec![0; events.len()], written: vec![None; events.len()] };
@@ -141,7 +141,8 @@ fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
     all
 }
 
-/// The axioms: coherence, atomicity, and an order of sequentially consistent fences. (No-thin-air holds of all candidates.)
+/// The axioms: coherence, atomicity, and an order of sequentially consistent fences. (No-thin-air holds of all
+/// candidates.)
 fn consistent(events: &[Event], candidate: &Candidate, mo: &[Vec<usize>]) -> bool {
     let place = |event: usize| mo[word(events[event].step).unwrap()].iter().position(|&other| other == event);
     let size = events.len();

@@ -297,8 +297,8 @@ impl Test {
         }
     }
 
-    /// All outcomes that the explorer finds. With `in_handlers`, also those in which a handler is stuck: what the code that it
-    /// interrupted has stored by then may differ between a reduced run and a full one, which is all that may.
+    /// All outcomes that the explorer finds. With `in_handlers`, also those in which a handler is stuck: what the code
+    /// that it interrupted has stored by then may differ between a reduced run and a full one, which is all that may.
     pub fn outcomes(&self, options: &Options<'_>, in_handlers: bool) -> BTreeSet<Outcome> {
         let program =
             Program { test: self, words: self.initial.iter().map(|&v| Word::new("w", v)).collect() };

@@ -1,5 +1,6 @@
 //! An enumerator of programs of the tables, written from the documentation of the crate. It shares nothing with the
-//! explorer: states are plain values, every move is tried in every state, and each store buffer is a list of what waits.
+//! explorer: states are plain values, every move is tried in every state, and each store buffer is a list of what
+//! waits.
 
 use super::ir::{Outcome, Step, Test};
 use shootdown_explore::Memory;

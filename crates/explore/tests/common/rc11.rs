@@ -85,7 +85,8 @@ impl Litmus {
         }
     }
 
-    /// The same where hardware reads none of the words, so that more of its steps run at once. Outcomes have registers alone.
+    /// The same where hardware reads none of the words, so that more of its steps run at once. Outcomes have registers
+    /// alone.
     pub fn unwatched(&self) -> Self {
         let mut litmus = Self::new(self.name.clone(), self.threads.clone(), self.words());
         litmus.registers.words = 0;

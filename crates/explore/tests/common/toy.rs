@@ -1,5 +1,5 @@
-//! A toy of what the explorer is for: address spaces with a CPU mask and a generation, IPIs, hardware that fills its TLB
-//! from page tables whenever it may, and an oracle that looks when a frame is freed.
+//! A toy of what the explorer is for: address spaces with a CPU mask and a generation, IPIs, hardware that fills its
+//! TLB from page tables whenever it may, and an oracle that looks when a frame is freed.
 #![allow(dead_code, reason = "each user takes its part")]
 
 use shootdown_explore::sync::{Word, cpu, device, fence, irq_restore, irq_save, note, raise, wait_until};

@@ -1,5 +1,5 @@
-//! The command of a package of sketches: `check` visits every execution, `explain` draws the one that fails, `new-case` writes a
-//! first sketch.
+//! The command of a package of sketches: `check` visits every execution, `explain` draws the one that fails, `new-case`
+//! writes a first sketch.
 
 mod args;
 mod check;
@@ -32,8 +32,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Runs the command line of this process on `sketches`, and returns the exit code: 0 all as expected, 1 not, 2 input that cannot be
-/// used, 141 when the reader of the output went away. A package's `main` is one call of it:
+/// Runs the command line of this process on `sketches`, and returns the exit code: 0 all as expected, 1 not, 2 input
+/// that cannot be used, 141 when the reader of the output went away. A package's `main` is one call of it:
 ///
 /// ```no_run
 /// use shootdown_model::{Machine, Sketch, Program, main_with};

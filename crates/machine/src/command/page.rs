@@ -1,5 +1,6 @@
-//! The execution as a page of its own: a column for each CPU, each step with its line, and the source. The pages about the bugs of
-//! the bugs, which can be stepped through, are the command's (`shootdown explain --html`); this one needs no other package.
+//! The execution as a page of its own: a column for each CPU, each step with its line, and the source. The pages about
+//! the bugs of the bugs, which can be stepped through, are the command's (`shootdown explain --html`); this one needs
+//! no other package.
 
 use super::count;
 use crate::draw::{headings, lanes};

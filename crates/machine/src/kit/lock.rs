@@ -1,8 +1,8 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 
-/// A spin lock; interrupts stay on while it is held. A handler that takes a lock which its own CPU holds is stuck, and is reported
-/// as that.
+/// A spin lock; interrupts stay on while it is held. A handler that takes a lock which its own CPU holds is stuck, and
+/// is reported as that.
 #[derive(Debug)]
 pub struct Lock {
     held: Word,

@@ -5,7 +5,8 @@ use shootdown_explore::sync::{self, Word};
 /// Interrupt line of mailboxes.
 pub const MAIL: u8 = 0;
 
-/// Requests to other CPUs, which whoever sent them waits for apart: one slot per (sender, target), empty when answered.
+/// Requests to other CPUs. The sender waits for each of them separately: one slot per (sender, target), empty when
+/// answered.
 #[derive(Debug)]
 pub struct Mailbox {
     cpus: usize,
@@ -56,7 +57,7 @@ impl Mailbox {
         self.slot(me, to).load(Acquire) == 0
     }
 
-    /// Whether somebody asks something of `me`.
+    /// Whether there is a request to `me`.
     pub fn asked(&self, me: usize) -> bool {
         (0..self.cpus).any(|from| from != me && self.slot(from, me).load(Acquire) != 0)
     }

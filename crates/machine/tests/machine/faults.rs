@@ -25,7 +25,7 @@ fn a_walker_without_marks_needs_a_handler_that_sets_them() {
     holds(pair(), &[idle, handles]);
     let stuck = verdict(pair(), &[idle, writes]);
     assert!(matches!(stuck, Verdict::Deadlock(_) | Verdict::Livelock(_)), "{stuck:?}");
-    // What somebody else does to the entry helps.
+    // Another CPU's change of the entry helps.
     let sets: Main = |m| m.leaf(0).store(DIRTY, SeqCst);
     holds(pair(), &[sets, writes]);
 }

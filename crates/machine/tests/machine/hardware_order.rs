@@ -1,11 +1,11 @@
-//! What orders page walks and flushes against accesses under weak memory. For aarch64: the facts that herd7 computes from Arm's
-//! model (catalogue `aarch64-VMSA`, without FEAT_ETS2), as far as the machine can say them. "The old translation may be used" is
-//! asked by declaring it dead.
+//! What orders page walks and flushes against accesses under weak memory. For aarch64: the facts that herd7 computes
+//! from Arm's model (catalogue `aarch64-VMSA`, without FEAT_ETS2), as far as the machine can say them. "The old
+//! translation may be used" is asked by declaring it dead.
 //!
-//! The machine does not say: a broadcast that is not complete on return (row 14: [`HardwareOrder::Barriers`] says what stands for
-//! it), barriers for loads or stores alone (rows 12 to 14, 37, 42: none stands for the wrong one), a fault
-//! by a walk that missed a new entry (1 to 7, 18 to 30: not mapped yet is no danger), accesses that pass accesses (31, 47, 53),
-//! hardware's own updates of entries under this model (54 to 59).
+//! The machine does not say: a broadcast that is not complete on return (row 14: [`HardwareOrder::Barriers`] says what
+//! stands for it), barriers for loads or stores alone (rows 12 to 14, 37, 42: none stands for the wrong one), a fault
+//! by a walk that missed a new entry (1 to 7, 18 to 30: not mapped yet is no danger), accesses that pass accesses (31,
+//! 47, 53), hardware's own updates of entries under this model (54 to 59).
 
 use super::common::{Main, SmallMachine, verdict_under};
 use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};

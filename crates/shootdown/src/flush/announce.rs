@@ -1,5 +1,5 @@
-//! Flushes that are announced before CPUs are told: those of a batch, of which they are told together, and those that wait
-//! for ticks.
+//! Flushes that are announced before CPUs are told: those of a batch, about which CPUs are told together, and those
+//! that wait for ticks.
 
 use super::Flight;
 use crate::engine::Shootdown;
@@ -14,10 +14,10 @@ use crate::types::{CpuId, FlushRequest};
 impl<P: Platform> Shootdown<P> {
     /// Brings this CPU up to date with kernel memory and with the space that it has loaded. Never waits.
     ///
-    /// A [deferred](crate::flush::Gather::defer_into) flush interrupts nobody, and is complete when each CPU has called this. For
-    /// that of a space a switch does as well; for that of kernel memory it does not. Call it from the timer tick; on a CPU that
-    /// takes no ticks, call it first thing on entry from user mode, before anything that can be unmapped is touched. If there is
-    /// nothing to flush, it reads a few words.
+    /// A [deferred](crate::flush::Gather::defer_into) flush sends no IPI, and is complete when each CPU has called
+    /// this. A switch also completes a flush of a space, but not one of kernel memory. Call it from the timer tick; on
+    /// a CPU that takes no ticks, call it first thing on entry from user mode, before anything that can be unmapped is
+    /// touched. If there is nothing to flush, it reads a few words.
     ///
     /// # Examples
     /// ```
@@ -45,8 +45,8 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Announces a flush of a space, or of kernel memory where there is none, and carries it out on this CPU. Another CPU finds
-    /// it when it switches, when it catches up, or when it is [told](Self::tell). Never waits.
+    /// Announces a flush of a space, or of kernel memory if `space` is `None`, and carries it out on this CPU. Another
+    /// CPU finds it when it switches, when it catches up, or when it is [told](Self::tell). Never waits.
     pub(crate) fn announce(&self, space: Option<&AddressSpace<P>>, request: FlushRequest) -> Ticket<P> {
         let (flight, position, remote, pin) = self.set_out(space, request);
         let me = Some(flight.sender);
@@ -59,8 +59,8 @@ impl<P: Platform> Shootdown<P> {
         Ticket::lasting(self, flight.awaited(), me).untold().and_secondary(position)
     }
 
-    /// Announces a flush of which CPUs are told afterwards, if at all, posts it to secondary TLBs, and flushes by other means than
-    /// IPIs. The thread stays on this CPU until the pin is dropped.
+    /// Announces a flush, posts it to secondary TLBs, and flushes by other means than IPIs. CPUs are told later, if at
+    /// all. The thread stays on this CPU until the pin is dropped.
     #[inline(always)]
     pub(super) fn set_out<'a>(
         &'a self,

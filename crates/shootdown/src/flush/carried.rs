@@ -1,5 +1,5 @@
-//! A flush that was sent as a number, for the explorer. Its CPUs share no stack, so a thread that is moved to another CPU
-//! between sending and waiting carries the number over.
+//! A flush that was sent as a number, for the explorer. Its CPUs share no stack, so a thread that is moved to another
+//! CPU between sending and waiting carries the number over.
 
 use super::{Flight, Pending};
 use crate::engine::Shootdown;
@@ -13,8 +13,8 @@ const SPACE_TABLES: u64 = 2;
 const KERNEL: u64 = 3;
 
 impl<P: Platform> Pending<'_, P> {
-    /// Takes it apart without waiting. Bits 0..2 say of what it is, 2..16 who sent it, 16..40 is the generation, and above the
-    /// position of secondary TLBs. Which pages it covers is of no matter any more.
+    /// Takes it apart without waiting. Bits 0..2 say what memory it flushes, 2..16 which CPU sent it, 16..40 are the
+    /// generation, and the position of secondary TLBs is above. The pages that it covers no longer matter.
     pub fn into_word(self) -> u64 {
         let carried = self.flight.as_ref().map_or(NOBODY, |flight| {
             let kind = match (flight.space, flight.request.frees_tables()) {
@@ -30,7 +30,8 @@ impl<P: Platform> Pending<'_, P> {
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// Puts together what [`Pending::into_word`] took apart; `space` is the one that was flushed, if it was one.
+    /// Puts together what [`Pending::into_word`] took apart; `space` is the space that was flushed, if the flush was of
+    /// a space.
     pub fn pending_from_word<'a>(&'a self, space: &'a AddressSpace<P>, word: u64) -> Pending<'a, P> {
         let (generation, sender) = (word >> 16 & 0xff_ffff, CpuId::new((word >> 2) as u32 & 0x3fff));
         let flight = |space, request: FlushRequest| {

@@ -1,5 +1,5 @@
-//! Translations that something besides CPUs keeps (Linux: `mmu_notifier`, secondary TLBs): an IOMMU that shares page tables, a
-//! device's TLB, a shadow MMU (SD-22).
+//! Translations that are kept outside CPUs (Linux: `mmu_notifier`, secondary TLBs): by an IOMMU that shares page
+//! tables, in a device's TLB, by a shadow MMU (SD-22).
 //!
 //! ```text
 //!   initiator                            a device, and its IOMMU
@@ -11,10 +11,10 @@
 //!   waits until p is done     <--------  says that p is done
 //!   frames go
 //! ```
-//! A walk that begins after the drop meets the stores, as they come before the fence, and the fence before the post.
+//! A walk that begins after the drop sees the stores, since they come before the fence, and the fence before the post.
 //!
-//! The position goes with the wait where there is a place for it. A [`Ticket`] has none: once CPUs are done it waits for the
-//! last position that the engine knows, and keeps that in the place of the generation.
+//! A [`Pending`](super::Pending) remembers its position. A [`Ticket`] has no room for it: once CPUs are done it waits
+//! for the last position that the engine knows, and keeps that in the place of the generation.
 
 use super::Flight;
 use crate::engine::Shootdown;
@@ -27,9 +27,10 @@ use crate::types::{CpuId, FlushRequest};
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
-    /// Has secondary TLBs drop what a flush covers, and answers the position to wait for; 0 for none.
+    /// Has secondary TLBs drop what a flush covers, and returns the position to wait for, or 0.
     ///
-    /// INVARIANT: called after the full fence of the flush, so that walks that follow the drop meet the page tables as they are now.
+    /// INVARIANT: called after the full fence of the flush, so that walks that follow the drop meet the page tables as
+    /// they are now.
     #[inline(always)]
     pub(super) fn post_secondary(&self, space: Option<&AddressSpace<P>>, request: FlushRequest) -> u64 {
         if !P::SECONDARY_TLBS || request.syncs_contexts() {
@@ -93,7 +94,7 @@ impl<'a, P: Platform> Flight<'a, P> {
         if P::SECONDARY_TLBS { self.request.position() } else { 0 }
     }
 
-    /// Whether no CPU is to be waited for.
+    /// Whether there is no CPU to wait for.
     #[inline(always)]
     pub(super) fn is_secondary_alone(&self) -> bool {
         P::SECONDARY_TLBS && self.generation == 0

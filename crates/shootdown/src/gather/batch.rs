@@ -11,14 +11,15 @@ use crate::types::{FlushRequest, PageRange, SpaceId};
 use core::fmt;
 use core::mem::ManuallyDrop;
 
-/// Up to `N` unmapped frames of several spaces that wait for their flushes together (Linux: `tlbflush_unmap_batch`, for page
-/// reclaim): CPUs are told once of all that they must flush, with one IPI each, and are waited for once (SD-17).
+/// Up to `N` unmapped frames of several spaces that wait for their flushes together (Linux: `tlbflush_unmap_batch`, for
+/// page reclaim): CPUs are told once of all that they must flush, with one IPI each, and are waited for once (SD-17).
 ///
-/// [`gather`](Self::gather) opens a part for a space, up to `PARTS` of them. The part records what is unmapped and announces it
-/// when it is dropped, which is before the page-table lock is. A batch borrows no space: between their parts spaces may end.
+/// [`gather`](Self::gather) opens a part for a space, up to `PARTS` of them. The part records what is unmapped, and
+/// announces it when it is dropped; drop it before you release the page-table lock. A batch borrows no space: a space
+/// may end once its part is dropped.
 ///
-/// Dropping it flushes, waits, and drops the frames. If a part is forgotten (`core::mem::forget`), the batch cannot know when its
-/// frames are free, and holds all of them for good.
+/// Dropping it flushes, waits, and drops the frames. If a part is forgotten (`core::mem::forget`), the batch cannot
+/// know when its frames are free, and leaks all of them.
 ///
 /// # Examples
 /// ```
@@ -47,20 +48,21 @@ pub struct Batch<'a, P: Platform, F, const N: usize, const PARTS: usize> {
     held: usize,
     flushes: [Option<Sent<P>>; PARTS],
     announced: usize,
-    /// Parts that are open, and one for a wait. A part that was forgotten, or a wait that unwound, stays counted (SD-8).
+    /// Parts that are open, and one for a wait. A part that was forgotten, or a wait that unwound, stays counted
+    /// (SD-8).
     open: usize,
 }
 
-/// A part of a [`Batch`]: what is unmapped of one space. Open it before the first page-table entry is cleared; dropping it
-/// announces the flush, and interrupts nobody.
+/// A part of a [`Batch`]: what is unmapped of one space. Open it before the first page-table entry is cleared; dropping
+/// it announces the flush, and sends no IPI.
 #[must_use = "dropping it at once records nothing"]
 pub struct BatchGather<'b, 'a, P: Platform, F, const N: usize, const PARTS: usize> {
     batch: &'b mut Batch<'a, P, F, N, PARTS>,
     gather: Gather<'b, P, F, 0>,
 }
 
-/// The batch has as many parts as it has room for. Nothing was changed: finish it, open another, and resume with the space for which
-/// no part was opened.
+/// The batch has as many parts as it has room for. Nothing was changed: finish it, open another, and resume with the
+/// space for which no part was opened.
 ///
 /// # Examples
 /// ```
@@ -120,7 +122,8 @@ impl<P: Platform> Shootdown<P> {
 }
 
 impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, PARTS> {
-    /// Opens a part for `space` (Linux: `arch_tlbbatch_add_pending`, which it adds to), whose caller may look at any entry.
+    /// Opens a part for `space` (Linux: `arch_tlbbatch_add_pending`, which it adds to), whose caller may look at any
+    /// entry.
     ///
     /// # Errors
     /// [`BatchFull`].
@@ -140,7 +143,7 @@ impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, 
         Ok(BatchGather { batch: self, gather })
     }
 
-    /// How many more frames it takes; look before an entry is cleared.
+    /// How many more frames it takes. Check this before you clear an entry.
     #[inline]
     pub fn room(&self) -> usize {
         N - self.held
@@ -156,8 +159,8 @@ impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, 
         }
     }
 
-    /// Tells CPUs, and moves the frames into `queue`, all or none. They take a place each, and every part but one takes another.
-    /// Never waits; call it in any context.
+    /// Sends the IPIs, and moves the frames into `queue`, all or none. Each frame takes a place, and each part but one
+    /// takes another. Never waits; call it in any context.
     ///
     /// # Errors
     /// [`RetireError`], with the batch: finish it, or try again when there is room.
@@ -257,7 +260,8 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> Drop for Batch<'_, P, F
 }
 
 impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, F, N, PARTS> {
-    /// Records that the entries of `range` were cleared and takes the frame that they mapped (Linux: `arch_tlbbatch_add_pending`).
+    /// Records that the entries of `range` were cleared and takes the frame that they mapped (Linux:
+    /// `arch_tlbbatch_add_pending`).
     ///
     /// # Errors
     /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
@@ -287,7 +291,7 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, 
         self.gather.changed(range);
     }
 
-    /// How many more frames the batch takes; look before an entry is cleared.
+    /// How many more frames the batch takes. Check this before you clear an entry.
     #[inline]
     pub fn room(&self) -> usize {
         self.batch.room()

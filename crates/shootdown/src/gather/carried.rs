@@ -7,7 +7,7 @@ use crate::platform::Platform;
 use crate::space::AddressSpace;
 use core::mem::ManuallyDrop;
 
-/// What a thread carries of a [`PendingFrames`].
+/// The parts of a [`PendingFrames`] that a thread carries.
 pub struct Parts<'a, P: Platform, F, const N: usize> {
     /// The flush, if there is one.
     pub flush: Option<Pending<'a, P>>,

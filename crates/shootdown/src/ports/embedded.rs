@@ -44,9 +44,9 @@ pub trait PortableCoherence<H: Ports>: Coherence + 'static {
     fn new(ports: H, room: &'static Self::Room) -> Self;
 }
 
-/// The platform that the doctor examines for a machine that loads no roots, with the transport `X` and the tags `T` that it
-/// ships with. The doctor plays the kernel that loads them: roots are written by the ports, as a careful embedder writes them,
-/// so what is left to find is the machine's.
+/// The platform that the doctor examines for a machine that loads no roots, with the transport `X` and the tags `T`
+/// that it ships with. The doctor plays the kernel that loads them: roots are written by the ports, as a careful
+/// embedder writes them, so what is left to find is the machine's.
 pub struct Embedded<C, H, X = Ipis, T = Untagged>
 where
     C: PortableCoherence<H> + 'static,

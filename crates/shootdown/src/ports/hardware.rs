@@ -3,22 +3,22 @@
 use crate::sync::Word;
 use crate::types::Levels;
 
-/// Whether entries under the tag stay when a root is written.
+/// Whether entries under the tag stay when the platform writes a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entries {
     /// They stay (x86: CR3 with bit 63 set).
     Kept,
-    /// They go, with no moment in between at which the walker has the new root and the old entries (x86: CR3 with bit 63
-    /// clear; elsewhere a root that maps nothing, the drop, then the new root).
+    /// They are dropped, with no moment in between at which the walker has the new root and the old entries (x86: CR3
+    /// with bit 63 clear; elsewhere a root that maps nothing, the drop, then the new root).
     Dropped,
 }
 
-/// What a platform needs of one machine's CPUs. Verbs without decisions: which of them to use, and in what order, is what a
-/// platform is about.
+/// What a platform needs of one machine's CPUs. These verbs decide nothing: a platform decides which of them to use,
+/// and in what order.
 ///
 /// `cpu` is a number that [`this_cpu`](Self::this_cpu) gives; a root is what the root register takes, without the tag.
 ///
-/// There is no verb for code: a kernel that asks for [contexts](crate::flush::FlushRequest::contexts) has
+/// There is no verb to synchronise code: a kernel that asks for [contexts](crate::flush::FlushRequest::contexts) has
 /// [`complete`](Self::complete) synchronise them (aarch64: its `isb`; riscv64: `fence.i`), and ends each flush and each
 /// write of the root in it. The doctor examines no code.
 pub trait Ports: Sync {
@@ -53,8 +53,8 @@ pub trait Ports: Sync {
     fn drop_kernel_page(&self, address: u64, levels: Levels);
     /// Begins to drop everything on this CPU, kernel memory and all tags.
     fn drop_all(&self);
-    /// Waits until what this CPU began to drop is gone, no access uses it any more, and the root written last is in force
-    /// (aarch64: `dsb nsh; isb`; nothing on x86).
+    /// Waits until what this CPU began to drop is gone, no access uses it any more, and the root written last is in
+    /// force (aarch64: `dsb nsh; isb`; nothing on x86).
     fn complete(&self);
     /// Gives the top table of a root back.
     fn free_root(&self, root: u64);
@@ -82,8 +82,9 @@ pub const HOST_FLUSHES: u64 = 2;
 
 /// A hypervisor below, which says which virtual CPUs run, and flushes on request (KVM's steal time).
 pub trait Host: Ports {
-    /// The word that the hypervisor shares about `cpu`. It sets [`HOST_PREEMPTED`] alone when it takes the CPU off; when it
-    /// lets it run again it takes the word, leaves 0, and flushes everything there if [`HOST_FLUSHES`] was set.
+    /// The word that the hypervisor shares about `cpu`. When the hypervisor preempts the virtual CPU, it sets the word
+    /// to [`HOST_PREEMPTED`]. When it runs the virtual CPU again, it exchanges the word for 0, and flushes everything
+    /// of that CPU if [`HOST_FLUSHES`] was set.
     fn vcpu(&self, cpu: u32) -> &Word;
 }
 

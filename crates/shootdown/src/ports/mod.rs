@@ -1,8 +1,8 @@
 //! The verbs of hardware on which a platform of the engine is written once.
 //!
-//! A [`Platform`](crate::Platform) that is written over [`Ports`] runs on whatever implements them: on the machine they are an
-//! arch crate's instructions and the interrupt controller; under `shootdown doctor` they are a simulated machine, on which
-//! every execution of the platform is visited, and checked against the platform's contract.
+//! A [`Platform`](crate::Platform) that is written over [`Ports`] runs on whatever implements them: on the machine they
+//! are an arch crate's instructions and the interrupt controller; under `shootdown doctor` they are a simulated
+//! machine, on which every execution of the platform is visited, and checked against the platform's contract.
 //!
 //! ```text
 //!   your platform:  impl<H: Ports> Platform for Kernel<H>     impl<H: Ports> Portable<H> for Kernel<H>
@@ -19,8 +19,8 @@ mod embedded;
 mod hardware;
 mod portable;
 
-/// Words that CPUs share, and waiting for them. A platform takes these in place of `core`'s atomics, so that the doctor sees
-/// each access.
+/// Words that CPUs share, and waiting for them. A platform takes these in place of `core`'s atomics, so that the doctor
+/// sees each access.
 pub mod sync {
     pub use crate::sync::{Word, fence, retry, wait_until};
 }

@@ -7,8 +7,8 @@ use crate::platform::Platform;
 use crate::refs::UserRef;
 use crate::space::AddressSpace;
 
-/// A platform over ports: what makes it, and the code around it that its contract speaks of. Roots are numbers of the ports
-/// ([`Ports::write_root`]), or made of them.
+/// A platform over ports: how to make it, and the kernel code around it that its contract mentions. Roots are numbers
+/// of the ports ([`Ports::write_root`]), or made of them.
 ///
 /// A file that `shootdown doctor` reads names its platform `PlatformUnderTest`:
 ///
@@ -20,15 +20,16 @@ pub trait Portable<H: Ports>:
 {
     /// What the platform is lent: its per-CPU memory, and what its tag policy keeps. In a kernel, a static.
     type Room: Sync + 'static;
-    /// Whether the machine needs the barriers among the ports. `false` where stores reach walkers and interrupt controllers
-    /// in order, and drops are complete when their instruction is (x86 with an xAPIC): the doctor then looks for none.
+    /// Whether the machine needs the barriers among the ports. `false` where stores reach walkers and interrupt
+    /// controllers in order, and drops are complete when their instruction is (x86 with an xAPIC): the doctor then
+    /// looks for none.
     const NEEDS_BARRIERS: bool = true;
 
     /// Whether the platform loads roots. `false` where the kernel does, and the engine is its coherence layer
     /// ([`Embedded`](super::Embedded)): the doctor then looks at no load.
     const LOADS_ROOTS: bool = true;
 
-    /// Whether other CPUs are told by IPIs. `false` where a hypervisor flushes for all
+    /// Whether the engine tells other CPUs by IPIs. `false` where a hypervisor flushes for all
     /// ([`Hypercalls`](crate::coherence::Hypercalls)): the doctor then has no CPU be lazy, and waits for no interrupt.
     const SENDS_IPIS: bool = true;
 
@@ -38,12 +39,13 @@ pub trait Portable<H: Ports>:
     /// Whether [`unload`](Self::unload) loads the kernel's own root. `false` where kernel code never runs on a space's.
     const UNLOADS: bool = false;
 
-    /// Whether hardware walks the page tables, at any time while a root is loaded. `false` where software does in user code alone, as a
-    /// translator in guest code: a CPU in the kernel reads no table, and a thread that borrows a space uses none of its memory.
+    /// Whether hardware walks the page tables, at any time while a root is loaded. `false` where software does in user
+    /// code alone, as a translator in guest code: a CPU in the kernel reads no table, and a thread that borrows a space
+    /// uses none of its memory.
     const HARDWARE_WALKER: bool = true;
 
-    /// Whether kernel code is preempted. The doctor then asks [`pins`](Self::pins) whether [`pin`](Platform::pin) keeps a thread on its
-    /// CPU.
+    /// Whether kernel code is preempted. The doctor then asks [`pins`](Self::pins) whether [`pin`](Platform::pin) keeps
+    /// a thread on its CPU.
     const PREEMPTS: bool = false;
 
     /// Makes the room, with nothing in it.
@@ -54,8 +56,8 @@ pub trait Portable<H: Ports>:
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. it is called as [`Shootdown::handle_ipi`] must be: interrupts are off, and no step of the engine is interrupted
-    ///    that has them off.
+    /// 1. it is called as [`Shootdown::handle_ipi`] must be: interrupts are off, and no step of the engine is
+    ///    interrupted that has them off.
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
     unsafe fn handle_ipi(engine: &Shootdown<Self>);
     /// [`Coherence::unload`](crate::coherence::Coherence::unload), where the kernel loads the roots.
@@ -73,12 +75,12 @@ pub trait Portable<H: Ports>:
     fn leave_user(engine: &Shootdown<Self>) {
         engine.enter_lazy();
     }
-    /// How many spans are open on this CPU in which its thread is not preempted (Linux: `preempt_count`), where
-    /// [`PREEMPTS`](Self::PREEMPTS).
+    /// The number of open spans on this CPU in which its thread is not preempted (Linux: `preempt_count`). Used if
+    /// [`PREEMPTS`](Self::PREEMPTS) is set.
     fn pins(&self) -> u32 {
         0
     }
-    /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
-    /// a thread that may wait, and runs the teardown.
+    /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it
+    /// from a thread that may wait, and runs the teardown.
     fn deferred(&self) -> Option<TeardownHandle<Self>>;
 }

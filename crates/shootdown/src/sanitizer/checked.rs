@@ -78,9 +78,9 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
         self.sanitizer.tally()
     }
 
-    /// Notes that translations were taken out of the page tables other than through a [`Gather`](crate::flush::Gather): out
-    /// of kernel memory (where there is no space), or before a bare flush. Call it before that flush; what it returns goes
-    /// to [`about_to_free`](Self::about_to_free).
+    /// Notes that translations were taken out of the page tables other than through a [`Gather`](crate::flush::Gather):
+    /// out of kernel memory (if `space` is `None`), or before a bare flush. Call it before that flush; what it returns
+    /// goes to [`about_to_free`](Self::about_to_free).
     pub fn removed(&self, space: Option<SpaceId>, request: FlushRequest) -> u64 {
         let pinned = self.platform.pin();
         let number = self.sanitizer.removed(self.platform.cpu(), space, request);
@@ -88,7 +88,7 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
         number
     }
 
-    /// Checks that nobody can use any more what was [`removed`](Self::removed).
+    /// Checks that no CPU can use any more what was [`removed`](Self::removed).
     pub fn about_to_free(&self, number: u64) {
         self.sanitizer.released(number);
     }

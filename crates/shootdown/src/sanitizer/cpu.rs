@@ -1,4 +1,4 @@
-//! What one CPU may hold, as far as the platform can see: written by that CPU, read by CPUs that give something back.
+//! What one CPU may hold, as far as the platform can see: written by that CPU, read by CPUs that free something.
 
 use super::removal::{AddressRange, Removal};
 use super::words::raise;
@@ -162,8 +162,8 @@ impl Cpu {
 
 /// What this CPU does to its own shadow. Interrupts are off.
 impl Cpu {
-    /// A root was loaded under `tag`, in place of `old`; `now` is the number of the latest removal before that. Whose it is
-    /// comes with [`begin`](Self::begin). `wipes` says whether all tags were ever flushed on all CPUs.
+    /// A root was loaded under `tag`, in place of `old`; `now` is the number of the latest removal before that. Whose
+    /// it is comes with [`begin`](Self::begin). `wipes` says whether all tags were ever flushed on all CPUs.
     #[inline]
     pub(crate) fn load(&self, old: Holder, tag: Tag, how: OnInstall, now: u64, wipes: bool) {
         // ORDER: relaxed, as only this CPU writes it. What follows is seen with the new number; partner: `turn`.
@@ -177,8 +177,8 @@ impl Cpu {
         }
     }
 
-    /// This CPU begins to use a space under what was loaded last, together `own`. Answers up to which removal it has flushed
-    /// everything under that tag, if the tag was not another space's before.
+    /// This CPU begins to use a space under what was loaded last, together `own`. Answers up to which removal it has
+    /// flushed everything under that tag, if the tag was not another space's before.
     #[inline]
     pub(crate) fn begin(&self, own: Holder) -> Option<&Word> {
         let slot = self.slot(own.tag());
@@ -204,8 +204,8 @@ impl Cpu {
         if gone { Found::Own } else { Found::Others(holder.space()) }
     }
 
-    /// All under `tag` was flushed; `now` is the number of the latest removal before that. `loaded` is the tag of what is
-    /// loaded, if anything.
+    /// All under `tag` was flushed; `now` is the number of the latest removal before that. `loaded` is the tag of what
+    /// is loaded, if anything.
     pub(crate) fn flush_tag(&self, tag: Tag, now: u64, loaded: Option<Tag>) {
         let slot = self.slot(tag);
         let holder = slot.holder();
@@ -293,8 +293,8 @@ impl Cpu {
         if number <= self.excused.load(Ordering::Acquire) { Cover::Flushed } else { Cover::Missing }
     }
 
-    /// Whether a flush that is remembered took out what `removal` did. Looks at the latest first, and no further back than
-    /// the removal.
+    /// Whether a flush that is remembered took out what `removal` did. Looks at the latest first, and no further back
+    /// than the removal.
     fn remembers(&self, removal: &Removal, wanted: u64) -> bool {
         // ORDER(SD-8): the count before the flushes, or the latest looks like one that is older than the removal and ends the
         // search; partner: `remember`.

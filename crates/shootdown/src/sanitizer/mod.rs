@@ -1,5 +1,5 @@
-//! A TLB sanitizer for real kernels: watches a platform of the engine and says which frame was given back too
-//! early, by whom, who may still use it, and which flush was missing.
+//! A TLB sanitizer for real kernels: watches a platform of the engine and says which frame was freed too early, which
+//! CPU freed it, which CPU may still use it, and which flush was missing.
 //!
 //! # Wrapping a platform
 //! Beside its [`Platform`](crate::Platform) the machine's type says once more what names that type:
@@ -40,43 +40,43 @@
 //! assert_eq!(engine.platform().tally().violations, 0);
 //! # Ok::<(), EngineError>(())
 //! ```
-//! A platform whose handles cannot be written for two machine types tells a [`Sanitizer`] by hand, with a call or two in
-//! each of nine of its methods: the kernel that comes with the engine does.
+//! A platform whose handles cannot be written for two machine types tells a [`Sanitizer`] by hand, with a call or two
+//! in each of nine of its methods: the kernel that comes with the engine does.
 //!
-//! A violation is counted and told to a [`Verdict`]: [`Panics`], [`Counts`], or a function of one's own.
+//! A violation is counted and reported to a [`Verdict`]: [`Panics`], [`Counts`], or a function of your own.
 //!
 //! # What it sees
 //! * Every gather, when it announces its flush and when it lets its frames go: every CPU that has the space loaded by
 //!   then must have flushed what was unmapped, since it was; a lazy CPU only where tables are freed.
-//! * A CPU that comes back to a space later, from being lazy or with entries under a tag: must have flushed what was given back
-//!   meanwhile.
+//! * A CPU that comes back to a space later, from being lazy or with entries under a tag: must have flushed what was
+//!   given back meanwhile.
 //! * A tag that passes from one space to another without a flush, and a root that is freed while it is loaded.
-//! * Other removals, and those of kernel memory, once [`Checked::removed`] and [`Checked::about_to_free`] say so; a CPU that
-//!   comes on line must have flushed them.
+//! * Other removals, and those of kernel memory, once [`Checked::removed`] and [`Checked::about_to_free`] say so; a CPU
+//!   that comes on line must have flushed them.
 //!
-//! It believes nothing that the engine keeps: no mask, no generation, no word of what is loaded. With any one of the rules SD-1
-//! to SD-10 and SD-12 to SD-14 removed from the engine it reports, and about the engine as it ships it is silent; both are
-//! explored, its own cells included.
+//! It does not rely on the engine's state: not on masks, generations, or the words that say what is loaded. If any one
+//! of the rules SD-1 to SD-10 and SD-12 to SD-14 is removed from the engine, it reports a violation. It reports nothing
+//! about the engine as it ships. The explorer checks both, the sanitizer's own cells included.
 //!
 //! # What it cannot see
 //! * Whether hardware did what the platform says: a flush counts as done when the platform returns from it.
 //! * Waits that never end (SD-11, SD-18, SD-19), and calls that return too early without giving anything back (SD-15).
 //! * User mode: where CPUs [`enter_user`](crate::Shootdown::enter_user), it reports flushes of kernel memory that they
 //!   have left to their next entry (SD-20).
-//! * Flushes that no platform sees: a [`TagBroadcast`](crate::tags::TagBroadcast) has to run inside [`Sanitizer::wiping`], or
-//!   tags that it freed look taken. A hypervisor's flush that answers "needs IPI" counts for nothing.
-//! * A frame that is freed outside a gather without a word; a table that is walked between the load of a root and the flush
-//!   that follows; entries that others of the same core left in a shared TLB.
-//! * More than it remembers: `PENDING` removals of the machine, 16 flushes of ranges and 8 tags (by their low bits) of each
-//!   CPU. What does not fit is not checked, and counted ([`Tally::unchecked`]) where the check is due; tags that are not
-//!   remembered count as flushed. Nothing that is forgotten ever leads to a report.
+//! * Flushes that no platform sees: a [`TagBroadcast`](crate::tags::TagBroadcast) has to run inside
+//!   [`Sanitizer::wiping`], or tags that it freed look taken. A hypervisor's flush that answers "needs IPI" counts for
+//!   nothing.
+//! * A frame that is freed outside a gather without a word; a table that is walked between the load of a root and the
+//!   flush that follows; entries that others of the same core left in a shared TLB.
+//! * More than it remembers: `PENDING` removals of the machine, 16 flushes of ranges and 8 tags (by their low bits) of
+//!   each CPU. What does not fit is not checked, and counted ([`Tally::unchecked`]) where the check is due; tags that
+//!   are not remembered count as flushed. Nothing that is forgotten ever leads to a report.
 //!
 //! # What it costs
-//! No locks, no allocation: words that their CPU alone writes, an atomic counter and two exchanges for each gather, and 8 bytes
-//! of each CPU that a gather looks at. `cargo xtask counts` counts instructions on primitives that cost
-//! nothing: together 30 % more for a switch to the same space, flushes and the handler; root loads and gathers cost about
-//! twice and two and a half times as much. The state for 32 removals
-//! is 3968 bytes for 4 CPUs and 43392 for 64.
+//! No locks, no allocation: words that their CPU alone writes, an atomic counter and two exchanges for each gather, and
+//! 8 bytes of each CPU that a gather looks at. `cargo xtask counts` counts instructions on primitives that cost
+//! nothing: together 30 % more for a switch to the same space, flushes and the handler; root loads and gathers cost
+//! about twice and two and a half times as much. The state for 32 removals is 3968 bytes for 4 CPUs and 43392 for 64.
 
 #[expect(unsafe_code, reason = "a platform's promises, handed on")]
 mod checked;

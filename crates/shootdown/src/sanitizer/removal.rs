@@ -108,7 +108,7 @@ impl Reached {
         self == Self::ALL || (0..3).any(|place| self.0 >> (17 * place) & 0x1_ffff == Self::code(tag))
     }
 
-    /// A fourth tag makes it all: that may miss something, and accuses nobody.
+    /// A fourth tag makes it "all": that may miss a violation, and never reports a false one.
     fn with(self, tag: Option<Tag>) -> Reached {
         let Some(tag) = tag else { return Self::ALL };
         if self.holds(tag) {
@@ -219,8 +219,8 @@ impl<const PENDING: usize> Removals<PENDING> {
         }
     }
 
-    /// Notes that a broadcast has reached what `request` covers of what all CPUs hold under `tag` (under any, where there is
-    /// none named), for removals up to number `upto`.
+    /// Notes that a broadcast has reached what `request` covers of what all CPUs hold under `tag` (under any, where
+    /// there is none named), for removals up to number `upto`.
     pub(crate) fn reach(&self, space: u64, request: FlushRequest, tag: Option<Tag>, upto: u64) {
         for place in &self.places {
             let now = place.stamp.load(Ordering::Acquire);
@@ -276,7 +276,7 @@ impl Place {
         (self.stamp.load(Ordering::Relaxed) >> 2 == expected >> 2).then_some(removal)
     }
 
-    /// A place that is taken over meanwhile may get a tag too many, which accuses nobody.
+    /// A place that is taken over meanwhile may get a tag too many, which causes no report.
     fn add_reached(&self, tag: Option<Tag>) {
         let mut seen = self.reached.load(Ordering::Relaxed);
         while let Err(now) = exchange(&self.reached, seen, Reached(seen).with(tag).0) {

@@ -29,8 +29,8 @@ pub struct Sanitizer<V, const CPUS: usize, const PENDING: usize> {
     unchecked: Word,
     /// What each CPU has loaded, as a [`Holder`], close together for a CPU that looks at all.
     loaded: [Word; CPUS],
-    /// Number up to which each CPU has flushed all that it holds under the tag that is loaded: while that is the latest,
-    /// flushes of pages need not be remembered.
+    /// Number up to which each CPU has flushed all that it holds under the tag that is loaded: while that is the
+    /// latest, flushes of pages need not be remembered.
     quiet: [Word; CPUS],
     removals: Removals<PENDING>,
     cpus: [Cpu; CPUS],
@@ -104,7 +104,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         number
     }
 
-    /// Checks that no CPU may use what removal `number` took out, which is about to be given back. For 0 nothing happens.
+    /// Checks that no CPU may use what removal `number` took out, which is about to be given back. For 0 nothing
+    /// happens.
     #[inline(never)]
     pub fn released(&self, number: u64) {
         if number == 0 {
@@ -273,8 +274,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         }
     }
 
-    /// Notes that `cpu`, which calls it, has loaded a root (or none for the kernel's own) since `moment`. Interrupts are off.
-    /// Whose it is comes with [`begun`](Self::begun).
+    /// Notes that `cpu`, which calls it, has loaded a root (or none for the kernel's own) since `moment`. Interrupts
+    /// are off. Whose it is comes with [`begun`](Self::begun).
     #[inline]
     pub fn installed(&self, cpu: CpuId, root: bool, tag: Tag, how: OnInstall, moment: Moment) {
         let (shadow, word) = (&self.cpus[Self::place(cpu)], &self.loaded[Self::place(cpu)]);
@@ -291,8 +292,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         fence(Ordering::Release);
     }
 
-    /// Notes that `cpu`, which calls it, begins to use `space`: it has loaded it, or it is no longer lazy. Checks that it
-    /// has flushed what was given back meanwhile. Interrupts are off.
+    /// Notes that `cpu`, which calls it, begins to use `space`: it has loaded it, or it is no longer lazy. Checks that
+    /// it has flushed what was given back meanwhile. Interrupts are off.
     #[inline]
     pub fn begun(&self, cpu: CpuId, space: SpaceId) {
         let word = &self.loaded[Self::place(cpu)];
@@ -391,7 +392,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         });
     }
 
-    /// Notes that `cpu`, which calls it, uses no kernel memory that may be unmapped until it is [`online`](Self::online).
+    /// Notes that `cpu`, which calls it, uses no kernel memory that may be unmapped until it is
+    /// [`online`](Self::online).
     pub fn offline(&self, cpu: CpuId) {
         self.cpus[Self::place(cpu)].set_online(false);
     }
@@ -404,8 +406,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         self.cpus[Self::place(cpu)].excuse(self.now().0);
     }
 
-    /// Notes that a broadcast since `moment` has reached what `request` covers of what all CPUs hold under `tag` (under any
-    /// tag, where none is named).
+    /// Notes that a broadcast since `moment` has reached what `request` covers of what all CPUs hold under `tag` (under
+    /// any tag, where none is named).
     pub fn broadcast(&self, space: Option<SpaceId>, tag: Option<Tag>, request: FlushRequest, moment: Moment) {
         self.removals.reach(Removal::space_word(space), request, tag, moment.0);
     }

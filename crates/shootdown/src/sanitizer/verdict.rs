@@ -12,9 +12,9 @@ pub struct Violation {
     pub cpu: CpuId,
     /// The tag under which it holds it; [`Tag::NONE`] for kernel memory and where there are no tags.
     pub tag: Tag,
-    /// Whose it is; nothing for kernel memory.
+    /// The space that it belongs to; `None` for kernel memory.
     pub space: Option<SpaceId>,
-    /// First and last address of what was unmapped; nothing where the whole space is meant.
+    /// First and last address of what was unmapped; `None` for the whole space.
     pub pages: Option<(VirtAddr, VirtAddr)>,
     /// Whether page tables are given back too.
     pub frees_tables: bool,
@@ -30,7 +30,7 @@ pub struct Violation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Something is given back while a CPU may still use it.
+    /// A frame is freed while a CPU may still use it.
     GivenBack,
     /// A CPU begins to use a space again, and has not flushed what was given back meanwhile.
     CameBack,
@@ -118,8 +118,8 @@ impl fmt::Display for Pages<'_> {
     }
 }
 
-/// The response to a violation. Called on the CPU that notices, in any context, interrupts on or off, perhaps with locks
-/// held: it should write a line or stop the machine.
+/// The response to a violation. Called on the CPU that notices, in any context, interrupts on or off, perhaps with
+/// locks held: it should write a line or stop the machine.
 pub trait Verdict: Sync {
     /// A violation was noticed. It has been counted.
     fn violated(&self, violation: &Violation);
@@ -156,7 +156,7 @@ pub struct Tally {
     pub removals: u64,
     /// Violations.
     pub violations: u64,
-    /// Checks that could not be made, because the sanitizer has forgotten too much: more removals were under way than it
-    /// remembers, or a CPU has flushed more ranges since. No such check accuses anybody.
+    /// Checks that could not be made, because the sanitizer has forgotten too much: more removals were under way than
+    /// it remembers, or a CPU has flushed more ranges since. Such a check reports no violation.
     pub unchecked: u64,
 }

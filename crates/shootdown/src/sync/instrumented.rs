@@ -1,7 +1,7 @@
 //! Atomics that tell an observer of this host thread about each access: address and kind.
 //!
-//! The package `shootdown-instrumented` compiles the engine with these in place of `core`'s, so that a simulator can count
-//! the cache lines that the shipped code touches.
+//! The package `shootdown-instrumented` compiles the engine with these in place of `core`'s, so that a simulator can
+//! count the cache lines that the shipped code touches.
 
 extern crate std;
 use core::sync::atomic::{self, Ordering};

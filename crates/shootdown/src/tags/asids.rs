@@ -10,17 +10,17 @@ use crate::this_cpu::ThisCpu;
 use crate::types::{CpuId, Tag};
 use core::marker::PhantomData;
 
-/// ASIDs (Linux: `asid_generation`, `reserved_asids`): each space has one tag, the same on all CPUs, for as long as tags last; then generations roll over, and each CPU
-/// flushes once, when it next takes a tag under the lock. Spaces that run at a rollover keep theirs, so a CPU that goes on
-/// running is not disturbed.
+/// ASIDs (Linux: `asid_generation`, `reserved_asids`): each space has one tag, the same on all CPUs, for as long as
+/// tags last; then generations roll over, and each CPU flushes once, when it next takes a tag under the lock. Spaces
+/// that run at a rollover keep theirs, so a CPU that goes on running is not disturbed.
 ///
-/// A switch between spaces that have tags takes no lock and writes one word of this CPU's. A tag is given back by rollovers
-/// alone: a space that dies keeps its tag until then.
+/// A switch between spaces that have tags takes no lock and writes one word of this CPU's. Only a rollover frees tags:
+/// a space that dies keeps its tag until then.
 ///
-/// `F` says how flushes reach CPUs that have left a space: [`FlushByIpi`], they do not, and the CPU catches up when it comes
-/// back, for which the allocator remembers a generation per CPU and tag; or [`FlushByBroadcast`], the hardware does it under
-/// the tag (aarch64's `TLBI ...IS`) and nothing is remembered. `G` is the number of bits of a generation, see the drawing in
-/// the source.
+/// `F` says how flushes reach CPUs that have left a space. With [`FlushByIpi`] they do not: the CPU catches up when it
+/// comes back, and for that the allocator remembers a generation per CPU and tag. With [`FlushByBroadcast`] the
+/// hardware flushes under the tag (aarch64's `TLBI ...IS`), and the allocator remembers nothing. `G` is the number of
+/// bits of a generation; see the drawing in the source.
 ///
 /// Sources: Linux `arch/arm64/mm/context.c` (`check_and_switch_context`, `new_context`, `check_update_reserved_asid`,
 /// `flush_context`, `arm64_mm_context_get`), `arch/riscv/mm/context.c`; Arm ARM (DDI 0487), Translation Lookaside
@@ -73,8 +73,8 @@ impl<'a, F: AsidFlush, const G: u32> GlobalAsids<'a, F, G> {
     /// Makes an allocator of tags 1 to `tags - 1` (tag 0 is the kernel's) for as many CPUs as `storage` has.
     ///
     /// # Errors
-    /// Fewer tags than CPUs and two more: each CPU may reserve one at a rollover, 0 is none, and one must be left to give
-    /// out. More than 65536. Storage that is too small.
+    /// If there are fewer tags than CPUs and two more (each CPU may reserve one at a rollover, 0 is not a tag, and one
+    /// must be left to give out), or more than 65536, or if the storage is too small.
     pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsError> {
         let needed = if F::BROADCAST { 0 } else { storage.cpus.len() * tags as usize };
         if storage.caught.len() < needed {
@@ -171,7 +171,7 @@ unsafe impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
     }
 }
 
-/// A policy whose tags can be kept for devices. It keeps the promises of [`TagPolicy`] through these calls as well.
+/// A policy that can keep a tag for devices. It keeps the promises of [`TagPolicy`] through these calls as well.
 pub trait PinTags: TagPolicy {
     /// Keeps the tag of a space over rollovers. Called with interrupts off.
     ///
@@ -198,8 +198,8 @@ where
     P::Tags: PinTags,
 {
     /// Gives `space` a tag that it keeps, for a device that walks its tables under the same tag (an IOMMU with shared
-    /// virtual addressing; Linux `arm64_mm_context_get`), until [`unpin_tag`](Self::unpin_tag) was called as often. A space
-    /// that dies pinned keeps its tag for ever. Never waits.
+    /// virtual addressing; Linux `arm64_mm_context_get`), until [`unpin_tag`](Self::unpin_tag) was called as often. The
+    /// tag of a space that dies pinned is never freed. Never waits.
     ///
     /// # Errors
     /// [`TagsError::NoneToPin`] where CPUs might run short of tags.

@@ -8,17 +8,17 @@ use crate::types::Tag;
 use core::sync::atomic::Ordering;
 
 /// Context numbers: each space has one on all CPUs, of some version (a generation of `G` bits). Nothing is flushed when
-/// numbers run out and the version goes up: a CPU flushes a number when it first runs a space under it. Which CPUs have
-/// done so is remembered in the space, for up to `CPUS` of them, and forgotten when the space gets another number: what a
-/// CPU holds under that one is somebody else's (Linux
-/// "sparc64: reset mm cpumask after wrap", merged by b3aefc2fbdff).
+/// numbers run out and the version goes up: a CPU flushes a number when it first runs a space under it. The space
+/// remembers which CPUs have done so, for up to `CPUS` of them. It forgets that when it gets another number, since what
+/// a CPU holds under the new number may belong to another space (Linux "sparc64: reset mm cpumask after wrap", merged
+/// by b3aefc2fbdff).
 ///
-/// A number that a CPU runs under is not given away when the version goes up, and a CPU runs under none while it changes
-/// spaces, so numbers are safe on CPUs that share one TLB, too (Linux commit a0663a79ad4f).
+/// A number that a CPU runs under is not given away when the version goes up, and a CPU runs under none while it
+/// changes spaces, so numbers are safe on CPUs that share one TLB, too (Linux commit a0663a79ad4f).
 ///
 /// Sources: Linux `arch/sparc/mm/init_64.c` (`get_new_mmu_context`, `mmu_context_wrap`) and
-/// `arch/sparc/include/asm/mmu_context_64.h` (`switch_mm`). There CPUs that have left a space are sent every flush; here they
-/// remember a generation and catch up.
+/// `arch/sparc/include/asm/mmu_context_64.h` (`switch_mm`). Linux sends every flush to CPUs that have left a space;
+/// here they remember a generation and catch up.
 ///
 /// # Examples
 /// ```
@@ -36,7 +36,7 @@ pub struct VersionedContexts<'a, const CPUS: usize, const G: u32 = 48> {
     rolling: Rolling<'a, G>,
 }
 
-/// What a space remembers: its number, and per CPU what that CPU holds under it.
+/// A space's data: its number, and per CPU what that CPU holds under it.
 #[derive(Debug)]
 pub struct VersionedContext<const CPUS: usize> {
     context: TagContext,
@@ -52,8 +52,8 @@ impl<const CPUS: usize> VersionedContext<CPUS> {
 }
 
 impl<'a, const CPUS: usize, const G: u32> VersionedContexts<'a, CPUS, G> {
-    /// Makes an allocator of numbers 1 to `tags - 1` (0 is the kernel's) for as many CPUs as `storage` has, which needs
-    /// neither a bitmap of pinned ones nor words for what was caught.
+    /// Makes an allocator of numbers 1 to `tags - 1` (0 is the kernel's) for as many CPUs as `storage` has. The storage
+    /// needs no bitmap of pinned tags and no words of [`TagStorage::caught`].
     ///
     /// # Errors
     /// As [`GlobalAsids::new`](crate::tags::GlobalAsids::new); more than `CPUS` CPUs.
@@ -86,8 +86,8 @@ unsafe impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_,
         }
     }
 
-    /// Takes the lock always: under it, the words of the CPUs belong to the number. Linux takes one of the space here, and that
-    /// of the machine for a new number alone; CAVEATS.md says what the difference costs.
+    /// Always takes the lock: the words of the CPUs belong to the number only under it. Linux takes a lock of the space
+    /// here, and the machine's lock only for a new number; CAVEATS.md says what the difference costs.
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, VersionedContext<CPUS>>) -> Assignment {
         let VersionedContext { context, caught } = space.memory;
         // ORDER: relaxed, all words of this kind: written by their CPU alone while it runs the space, whose number then

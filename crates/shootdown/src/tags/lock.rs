@@ -4,10 +4,11 @@ use crate::fault::Site;
 use crate::sync::{self, Word, const_fn};
 use core::sync::atomic::Ordering;
 
-/// A spin lock: held with interrupts off, for a bounded time, by code that waits for no other CPU, so that a CPU that spins
-/// need not handle IPIs (SD-11). Without a rollover a holder reads a few words, and one of each CPU where the space needs a
-/// new tag; a rollover goes through the bitmaps too. Nobody queues: a CPU that spins may lose each race. Between two takings
-/// of one CPU lies a whole switch, so that it loses as many as there are other CPUs for each switch that they make.
+/// A spin lock: held with interrupts off, for a bounded time, by code that waits for no other CPU, so that a CPU that
+/// spins need not handle IPIs (SD-11). Without a rollover a holder reads a few words, and one of each CPU where the
+/// space needs a new tag; a rollover goes through the bitmaps too. The lock is not fair: a CPU that spins may lose each
+/// race. Each CPU makes a whole switch between two acquisitions, so a waiter loses at most one race to each other CPU
+/// for each switch that they make.
 #[derive(Debug)]
 pub(crate) struct TagLock(Word);
 

@@ -12,9 +12,9 @@
 //!                 |  4 take: keeps its tag                                |  5 take: as 1
 //!                 '-----------------------> current <---------------------'
 //! ```
-//! When no tag is free (1, 5) generations roll over: every tag is free again but those that CPUs run under, which they go
-//! on using (reserved), and pinned ones. What a CPU holds under the others is flushed before it uses a tag of the new
-//! generation; who does that is where the three differ.
+//! When no tag is free (1, 5) generations roll over: every tag is free again but those that CPUs run under, which they
+//! go on using (reserved), and pinned ones. What a CPU holds under the others is flushed before it uses a tag of the
+//! new generation; the three allocators differ in who does that.
 //!
 //! # The lock-free path and a rollover
 //!
@@ -23,15 +23,15 @@
 //!   reads the generation and its tag          generation += 1
 //!   active: old, not 0 -> tag (one step)      active: -> 0 (one step), reserved := what was there
 //! ```
-//! Both steps change one word, so one comes first: either the rollover finds the tag and reserves it, or this CPU finds 0,
-//! fails, and takes the lock. No order between different words is needed for that. Explored by `asid-rollover`.
+//! Both steps change one word, so one comes first: either the rollover finds the tag and reserves it, or this CPU finds
+//! 0, fails, and takes the lock. No order between different words is needed for that. Explored by `asid-rollover`.
 //!
 //! # Generations wrap
 //!
-//! A generation has `G` bits beside the tag in one word, so that both are seen together. The allocator counts rollovers in
-//! 64 bits, of which those are the low ones. When they wrap, tags of all earlier generations are void at once, since the
-//! high bits, which a space keeps in a second word, no longer match: a space that slept through `2^G` rollovers does not
-//! find its old generation current. Explored by `asid-generation-wrap`.
+//! A generation has `G` bits beside the tag in one word, so that both are seen together. The allocator counts rollovers
+//! in 64 bits; a generation is their low bits. When they wrap, tags of all earlier generations are void at once, since
+//! the high bits, which a space keeps in a second word, no longer match: a space that slept through `2^G` rollovers
+//! does not find its old generation current. Explored by `asid-generation-wrap`.
 
 use crate::fault::Site;
 use crate::sync::{Word, const_fn};
@@ -64,7 +64,7 @@ impl TagContext {
         }
     }
 
-    /// The latest tag, for flushes: where it is void by now, nobody runs the space under it, and the flush does no harm.
+    /// The latest tag, for flushes. If it is void by now, no CPU runs the space under it, and the flush does no harm.
     #[inline]
     pub fn tag(&self) -> Option<Tag> {
         // ORDER: relaxed; after a full fence (SD-4) an initiator sees the tag under which older translations were loaded
@@ -151,8 +151,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
         kept.then(|| tag_of(word))
     }
 
-    /// Runs `cpu`, the caller, under a tag of this generation for `context`. Calls `on_new` where that is another tag than
-    /// before, and `on_rollover` after a rollover, both under the lock.
+    /// Runs `cpu`, the caller, under a tag of this generation for `context`. Calls `on_new` where that is another tag
+    /// than before, and `on_rollover` after a rollover, both under the lock.
     pub(crate) fn take(
         &self,
         cpu: CpuId,
@@ -243,8 +243,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
         word
     }
 
-    /// Whether some CPU runs, since a rollover, under the tag of that time. All CPUs that do are told the new generation:
-    /// after another rollover each of them may be the only one left.
+    /// Whether some CPU runs, since a rollover, under the tag of that time. All CPUs that do are told the new
+    /// generation: after another rollover each of them may be the only one left.
     fn update_reserved(&self, old: (u64, u64), epoch: u64) -> bool {
         let new = Self::stamp(tag_of(old.0).number().into(), epoch);
         let mut found = false;

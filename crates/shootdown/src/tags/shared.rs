@@ -12,9 +12,10 @@ use crate::this_cpu::ThisCpu;
 use crate::types::{FlushRequest, Tag};
 use core::sync::atomic::Ordering;
 
-/// x86 tags of both kinds (Linux: `consider_global_asid`): 1 to `N` of each CPU, keyed by identity ([`PerCpuSlots`]), and above them tags that mean the same space on all CPUs,
-/// for spaces that run on many: their flushes are broadcasts under the tag, without IPIs. A space begins with tags of its
-/// CPUs and is given a global one by [`Shootdown::share_tag`], which keeps it until it dies.
+/// x86 tags of both kinds (Linux: `consider_global_asid`): 1 to `N` of each CPU, keyed by identity ([`PerCpuSlots`]),
+/// and above them tags that mean the same space on all CPUs, for spaces that run on many: their flushes are broadcasts
+/// under the tag, without IPIs. A space begins with tags of its CPUs. [`Shootdown::share_tag`] gives it a global one,
+/// which it keeps until it dies.
 ///
 /// ```text
 ///             begin_share                flush, all moved             the space dies
@@ -24,9 +25,10 @@ use core::sync::atomic::Ordering;
 ///   free <--------------------------------------------------------------------------------'
 /// ```
 /// While moving, flushes go both ways: CPUs that have moved are reached by the broadcast, the others by IPIs. The move
-/// itself is a flush: its generation announces the tag, a CPU that catches up with it loads the root under the new tag, and
-/// when the flush is complete nobody runs the space under a tag of its own. A freed tag is given out again only when the
-/// search has come to the end of the tags and one broadcast has dropped what is held under any of them.
+/// itself is a flush: its generation announces the tag, a CPU that catches up with it loads the root under the new tag,
+/// and when the flush is complete no CPU runs the space under a tag of the CPU's own. A freed tag is given out again
+/// only after the search has reached the end of the tags and one broadcast has dropped what CPUs hold under any of
+/// them.
 ///
 /// Source: Linux `arch/x86/mm/tlb.c` (`consider_global_asid`, `use_global_asid`, `finish_asid_transition`,
 /// `reset_global_asid_space`); AMD APM volume 3, INVLPGB and TLBSYNC.
@@ -62,11 +64,11 @@ pub struct GlobalOverLocal<'a, B: TagBroadcast, const N: usize> {
     freed: &'a [TagWord],
 }
 
-/// What a space remembers: its global tag, if it has one.
+/// A space's data: its global tag, if it has one.
 #[derive(Debug)]
 pub struct SharedTag(Word);
 
-/// Bit of a [`SharedTag`]: some CPU may still run the space under a tag of its own.
+/// Bit of a [`SharedTag`]: some CPU may still run the space under a tag of the CPU's own.
 const MOVING: u64 = 1 << 16;
 
 impl SharedTag {
@@ -79,11 +81,12 @@ impl SharedTag {
 }
 
 impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
-    /// Makes an allocator of global tags from `first`, which is above `N`, to `tags - 1`. `taken` and `freed` have a bit for
-    /// each tag below `tags`; see [`tag_words`](crate::tags::tag_words).
+    /// Makes an allocator of global tags from `first`, which is above `N`, to `tags - 1`. `taken` and `freed` have a
+    /// bit for each tag below `tags`; see [`tag_words`](crate::tags::tag_words).
     ///
     /// # Errors
-    /// A first tag among the CPUs' own or no tag from it on, more than 65536, bitmaps that are too small.
+    /// If `first` is one of the CPUs' own tags or not below `tags`, if there are more than 65536 tags, or if a bitmap
+    /// is too small.
     pub fn new(
         first: Tag,
         tags: u32,
@@ -126,7 +129,7 @@ impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
         Some(tag)
     }
 
-    /// Makes freed tags free: what is held under them goes first, on all CPUs.
+    /// Makes freed tags available again, after all CPUs have dropped what they hold under them.
     #[cold]
     fn wrap(&self) {
         if self.freed.iter().all(|word| word.load() == 0) {
@@ -164,9 +167,9 @@ unsafe impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B
     ///   reads shared_tag                 reads shared_tag              waits for CPUs that are behind
     ///   installs
     /// ```
-    /// An initiator that reads no tag sends an IPI to every CPU that is behind, under whichever tag. If this CPU ran under
-    /// the tag and left before that initiator looked at it, it read the tag after the initiator did, so its walks began
-    /// after the page tables had changed. Explored by `global-tag`.
+    /// An initiator that reads no tag sends an IPI to every CPU that is behind, under whichever tag. If this CPU ran
+    /// under the tag and left before that initiator looked at it, it read the tag after the initiator did, so its walks
+    /// began after the page tables had changed. Explored by `global-tag`.
     #[inline]
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, SharedTag>) -> Assignment {
         // ORDER: relaxed: it is read before the walks under it (platform contract of `install`); see the drawing.
@@ -212,7 +215,8 @@ unsafe impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B
     }
 }
 
-/// A policy that can give a space a tag that all CPUs use. It keeps the promises of [`TagPolicy`] through these calls as well.
+/// A policy that can give a space a tag that all CPUs use. It keeps the promises of [`TagPolicy`] through these calls
+/// as well.
 pub trait ShareTags: TagPolicy {
     /// Gives `space` a tag that CPUs move to as they catch up. Called with interrupts off.
     ///
@@ -251,11 +255,12 @@ impl<P: Platform> Shootdown<P>
 where
     P::Tags: ShareTags,
 {
-    /// Gives `space`, which runs on many CPUs, a tag that all of them use (Linux: `use_global_asid`, `finish_asid_transition`), so that from now on its flushes are broadcasts.
-    /// Waits, until every CPU that runs it has moved.
+    /// Gives `space`, which runs on many CPUs, a tag that all of them use (Linux: `use_global_asid`,
+    /// `finish_asid_transition`), so that from now on its flushes are broadcasts. Waits, until every CPU that runs it
+    /// has moved.
     ///
     /// # Errors
-    /// [`TagsError::NoneToShare`]; [`TagsError::AlreadyShared`], also while another CPU is at it.
+    /// [`TagsError::NoneToShare`]; [`TagsError::AlreadyShared`], also while another CPU shares the tag.
     ///
     /// # Panics
     /// If another engine made the space.

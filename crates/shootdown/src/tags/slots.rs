@@ -42,7 +42,7 @@ impl TagSlots {
         &self.slots[tag.number() as usize % SLOTS]
     }
 
-    /// Forgets everything: this CPU's TLB has been flushed whole.
+    /// Forgets everything: this CPU has flushed its whole TLB.
     pub(crate) fn reset(&self) {
         for slot in &self.slots {
             slot.space.store(0, Ordering::Relaxed);

@@ -48,14 +48,14 @@ impl Default for TagWord {
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct CpuTags {
-    /// Tag and generation under which this CPU runs; 0 from a rollover until this CPU has taken the lock; [`IDLE`] where
-    /// it has nothing loaded.
+    /// Tag and generation under which this CPU runs; 0 from a rollover until this CPU has taken the lock; [`IDLE`]
+    /// where it has nothing loaded.
     pub(crate) active: Word,
     /// Tag and generation that this CPU ran under at the latest rollover, and ...
     pub(crate) reserved: TagWord,
     /// ... how often generations had wrapped then.
     pub(crate) reserved_wraps: TagWord,
-    /// The rollover for which this CPU has flushed last, by their count.
+    /// Number of the rollover for which this CPU has flushed last.
     pub(crate) flushed: TagWord,
 }
 
@@ -82,17 +82,18 @@ impl Default for CpuTags {
     }
 }
 
-/// What the embedder lends an allocator with generations. All of it is fresh, and lent to one allocator.
+/// The memory that the embedder lends an allocator with generations. All of it must be new, and lent to no other
+/// allocator.
 #[derive(Clone, Copy, Debug)]
 pub struct TagStorage<'a> {
-    /// A bit a tag: the tags given out in this generation.
+    /// One bit for each tag: the tags given out in this generation.
     pub taken: &'a [TagWord],
-    /// A bit a tag: the pinned ones. Empty where none is ever pinned.
+    /// One bit for each tag: the pinned ones. Empty if no tag is ever pinned.
     pub pinned: &'a [TagWord],
     /// One for each CPU.
     pub cpus: &'a [CpuTags],
-    /// For [`GlobalAsids`](crate::tags::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the other; else
-    /// empty. A kernel that finds this too much uses fewer tags than the hardware has.
+    /// For [`GlobalAsids`](crate::tags::GlobalAsids) that rest on IPIs, one word for each tag of each CPU, one CPU
+    /// after the other; otherwise empty. A kernel that finds this too large uses fewer tags than the hardware has.
     pub caught: &'a [TagWord],
 }
 
@@ -108,29 +109,29 @@ pub const fn tag_words(tags: u32) -> usize {
     tags.div_ceil(64) as usize
 }
 
-/// What an allocator of tags refuses: to be made, to pin a tag, or to share one.
+/// Why an allocator of tags could not be made, or could not pin or share a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TagsError {
-    /// So many tags (first), 0 counted, do not suffice for so many CPUs (second): there must be two more than CPUs.
+    /// This many tags (first), counting 0, are too few for this many CPUs (second): there must be two more than CPUs.
     TooFew(u32, u32),
     /// More tags than a [`Tag`] can name.
     TooMany(u32),
-    /// A bitmap has so many words (first) and needs so many (second).
+    /// A bitmap has this many words (first) and needs this many (second).
     BitmapTooSmall(usize, usize),
-    /// The words of what CPUs have caught up with are so many (first), and so many are needed (second).
+    /// [`TagStorage::caught`] has this many words (first) and needs this many (second).
     CaughtTooSmall(usize, usize),
-    /// So many CPUs (first) are more than the spaces have room for (second).
+    /// There are more CPUs (first) than a space has room for (second).
     TooManyCpus(u32, u32),
-    /// The first global tag is one of the tags that each CPU hands out by itself, of which there are so many.
+    /// The first global tag is one of the tags that each CPU hands out by itself (the second number says how many).
     Overlaps(Tag, u32),
     /// No tag from this one on is below the number of tags (second).
     NoneFrom(Tag, u32),
-    /// As many spaces are pinned as may be: so many.
+    /// The greatest number of spaces is pinned already: this many.
     NoneToPin(u64),
     /// The storage has no bitmap of pinned tags.
     NoBitmap,
-    /// All global tags, so many, are in use by live spaces.
+    /// All global tags, this many, are in use by live spaces.
     NoneToShare(u64),
     /// The space has a global tag, or is about to.
     AlreadyShared(Tag),

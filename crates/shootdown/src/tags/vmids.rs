@@ -6,17 +6,18 @@ use crate::tags::storage::{TagStorage, TagsError};
 use crate::tags::{Assignment, FlushMethod, Residue, TagBroadcast, TagCpu, TagPolicy, TagSpace};
 use crate::types::Tag;
 
-/// VMIDs (Linux: `kvm_arm_vmid_update`): each virtual machine (a space of the engine) has one tag on all CPUs, with generations, like
-/// [`GlobalAsids`](crate::tags::GlobalAsids). What differs:
+/// VMIDs (Linux: `kvm_arm_vmid_update`): each virtual machine (a space of the engine) has one tag on all CPUs, with
+/// generations, like [`GlobalAsids`](crate::tags::GlobalAsids). What differs:
 ///
 /// - at a rollover one broadcast drops every CPU's entries under every tag, so that no CPU has a flush pending and the
 ///   lock-free path stays open to all;
-/// - a CPU runs under a VMID only while a virtual CPU is loaded: [`Shootdown::leave`](crate::Shootdown::leave), called when
-///   it is put, gives up the CPU's claim, so that the VMIDs of machines that do not run are not reserved;
+/// - a CPU runs under a VMID only while a virtual CPU is loaded: [`Shootdown::leave`](crate::Shootdown::leave), called
+///   when the virtual CPU is put, gives up the CPU's claim, so that the VMIDs of machines that do not run are not
+///   reserved;
 /// - between two virtual CPUs no stage 2 is loaded, so that the old machine's tag may be given away at once. (The
-///   order in which a tag is published and believed was the bug that Linux mended in "KVM: arm/arm64: Fix VMID alloc race by
-///   reverting to lock-less": here tag and generation are one word, and a root is loaded only after it has a tag, which was
-///   the bug of commit fa808ed4e199.)
+///   order in which a tag is published and believed was the bug that Linux mended in "KVM: arm/arm64: Fix VMID alloc
+///   race by reverting to lock-less": here tag and generation are one word, and a root is loaded only after it has a
+///   tag, which was the bug of commit fa808ed4e199.)
 ///
 /// Every flush is a broadcast under the VMID. Source: Linux `arch/arm64/kvm/vmid.c` (`kvm_arm_vmid_update`,
 /// `kvm_arm_vmid_clear_active`, `flush_context`). On x86, where VPIDs and ASIDs belong to a CPU, use
@@ -28,8 +29,8 @@ pub struct Vmids<'a, B: TagBroadcast, const G: u32 = 48> {
 }
 
 impl<'a, B: TagBroadcast, const G: u32> Vmids<'a, B, G> {
-    /// Makes an allocator of VMIDs 1 to `tags - 1` (0 is the host's) for as many CPUs as `storage` has, which needs neither
-    /// a bitmap of pinned ones nor words for what was caught.
+    /// Makes an allocator of VMIDs 1 to `tags - 1` (0 is the host's) for as many CPUs as `storage` has. The storage
+    /// needs no bitmap of pinned tags and no words of [`TagStorage::caught`].
     ///
     /// # Errors
     /// As [`GlobalAsids::new`](crate::tags::GlobalAsids::new).

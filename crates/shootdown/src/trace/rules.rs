@@ -1,5 +1,5 @@
-//! The rules that the engine keeps. This table is where a rule is written down: switches, commands, tests and tools read it,
-//! and `cargo xtask tidy` compares INVARIANTS.md with it.
+//! The rules that the engine keeps. This table defines them: switches, commands, tests and tools read it, and `cargo
+//! xtask tidy` compares INVARIANTS.md with it.
 
 /// How the kernel under QEMU shows that a rule is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,7 +244,7 @@ rules! {
     }
 }
 
-/// Number of the last rule; the first is 1, and none is ever taken again.
+/// Number of the last rule; the first is 1, and no number is ever reused.
 pub const LAST: u8 = Rule::ALL.len() as u8;
 
 impl Rule {

@@ -21,7 +21,7 @@ use std::sync::{Mutex, OnceLock};
 
 const CPUS: usize = 70;
 
-/// A machine whose IPIs arrive when somebody waits, or when a test has them arrive. One thread runs all CPUs in turn.
+/// A machine whose IPIs arrive when a CPU waits, or when a test has them arrive. One thread runs all CPUs in turn.
 struct Harts {
     locals: Vec<CpuLocal>,
     me: AtomicU32,

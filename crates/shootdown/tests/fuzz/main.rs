@@ -51,8 +51,8 @@ fn samples(range: PageRange, bytes: &mut Bytes<'_>) -> [u64; 3] {
     [first, first + bytes.below(pages), first + (pages - 1)]
 }
 
-/// A gather of any ranges covers each of them, on the CPU that flushes and on another, which is told by an IPI or catches up
-/// when it comes back.
+/// A gather of any ranges covers each of them, on the CPU that flushes and on another, which is told by an IPI or
+/// catches up when it comes back.
 fn gather(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let host = machine(2);

@@ -1,5 +1,5 @@
-//! Hard life: what goes wrong around the engine must cost time, and nothing else. `docs/hard-life.md` lists what is shown
-//! here, and what is shown elsewhere.
+//! Hard life: what goes wrong around the engine must cost time, and nothing else. `docs/hard-life.md` lists what is
+//! shown here, and what is shown elsewhere.
 
 mod ipis;
 #[path = "../machine/mod.rs"]

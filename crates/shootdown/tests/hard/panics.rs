@@ -1,8 +1,9 @@
 //! Platforms that panic in a callback, on hosts where a panic unwinds.
 //!
-//! The engine promises then: no frame and no root goes early, none twice, interrupts and pins are as before, no lock is held.
-//! The CPU on which the callback ran may not have answered others, and its tags may stand for nothing: before it runs user
-//! code again, it calls `enter_lazy`, `leave` and `online_cpu`, and switches to a space; until then others may wait for it.
+//! The engine promises then: no frame and no root goes early, none twice, interrupts and pins are as before, no lock is
+//! held. The CPU on which the callback ran may not have answered others, and its tags may stand for nothing: before it
+//! runs user code again, it calls `enter_lazy`, `leave` and `online_cpu`, and switches to a space; until then others
+//! may wait for it.
 
 use super::machine::bomb::{Callback, is_explosion};
 use super::machine::{page_range, space};

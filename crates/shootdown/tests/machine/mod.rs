@@ -1,6 +1,7 @@
-//! The machine of the engine's tests: CPUs that take turns on one thread, TLBs that remember what each entry was filled from,
-//! and everything that can go wrong around the engine: IPIs that are lost, late, duplicate or spurious, CPUs with interrupts
-//! off, callbacks that unwind. A [`Kind`] says what differs at compile time, and fields of [`State`] the rest.
+//! The machine of the engine's tests: CPUs that take turns on one thread, TLBs that remember what each entry was filled
+//! from, and everything that can go wrong around the engine: IPIs that are lost, late, duplicate or spurious, CPUs with
+//! interrupts off, callbacks that unwind. A [`Kind`] says what differs at compile time, and fields of [`State`] the
+//! rest.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
@@ -334,7 +335,7 @@ impl<K: Kind> Machine<K> {
         self.on(cpu, || self.engine().enter_lazy());
     }
 
-    /// Unmaps a page on `cpu`, and lets go of its frame; then everybody who runs the space uses the page.
+    /// Unmaps a page on `cpu`, and lets go of its frame; then every CPU that runs the space uses the page.
     pub fn unmap(&self, cpu: u32, user: &User<K>, page: u64) {
         self.on(cpu, || {
             let mut gather = self.engine().gather::<Frame, 2>(user);

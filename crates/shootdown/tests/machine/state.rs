@@ -1,5 +1,5 @@
-//! What a machine consists of, whatever its masks, tags and handles: CPUs, page tables, frames, IPIs on their way, a bomb in
-//! one callback, and what must not have happened.
+//! What a machine consists of, whatever its masks, tags and handles: CPUs, page tables, frames, IPIs on their way, a
+//! bomb in one callback, and what must not have happened.
 
 use super::bomb::{Bomb, Callback, EXPLOSION, When};
 use shootdown::SpaceId;
@@ -81,8 +81,8 @@ pub struct Log {
     pub caught_up: Vec<(u32, usize)>,
     /// At each time that page-table stores were handed to walkers: how many IPIs were on their way.
     pub published: Vec<usize>,
-    /// When a gather had recorded all, and when it was complete: the root of its space, or nothing; and how many flushes had
-    /// been carried out.
+    /// When a gather had recorded all, and when it was complete: the root of its space, or nothing; and how many
+    /// flushes had been carried out.
     pub gathers: Vec<(Option<u64>, usize)>,
     /// Flushes that were left to a CPU's entry: the CPU, the space or nothing, and what is flushed.
     pub deferred: Vec<(u32, Option<SpaceId>, FlushRequest)>,
@@ -159,7 +159,8 @@ pub struct State {
     pub ipis_sent: Cell<u64>,
     /// The CPU that the platform answers for.
     pub answered_for: Cell<Option<u32>>,
-    /// The CPU that does not run, and flushes everything when it does if it is told so: it is answered for from then on.
+    /// The CPU that does not run, and flushes everything when it does if it is told so: it is answered for from then
+    /// on.
     pub preempted: Cell<Option<u32>>,
     /// Whether broadcasts under a tag are left to IPIs.
     pub refuses: Cell<bool>,
@@ -205,7 +206,8 @@ impl State {
         self.hardware.borrow().len() as u32
     }
 
-    /// Notes what must not have happened, and stops the test. Where callbacks unwind, [`check`](Self::check) does so later.
+    /// Notes what must not have happened, and stops the test. Where callbacks unwind, [`check`](Self::check) does so
+    /// later.
     pub fn find(&self, what: String) {
         self.findings.borrow_mut().push(what.clone());
         assert!(self.counts.get() || std::thread::panicking(), "{what}");
@@ -399,8 +401,8 @@ impl State {
         self.tables.borrow().get(&(root, page)).copied().unwrap_or(0)
     }
 
-    /// User code of `cpu` uses a page, or its walker looks ahead: an entry is filled. User code must reach no frame that was
-    /// given back. Where a flush unwound, its frames are lost, and old translations of them harm nobody.
+    /// User code of `cpu` uses a page, or its walker looks ahead: an entry is filled. User code must reach no frame
+    /// that was given back. Where a flush unwound, its frames are lost, and old translations of them harm nobody.
     pub fn touch(&self, cpu: u32, page: u64) {
         let mut hardware = self.hardware_of(cpu);
         let Some(root) = hardware.root else { return };

@@ -1,10 +1,10 @@
 //! Misuse does not compile: each file under `cases` is a program with one mistake.
 //!
-//! Its first line names the rule that the mistake would break. The line with the mistake ends in `//~` and what the compiler
-//! must say there: a code, or words of a lint in quotes; `elsewhere` after a code for what is found in the engine's source.
-//! A line that begins with `//=` is the right way: the file's twin has it in place of the line that follows, and must
-//! compile, so that nothing but that line is wrong. Neither messages nor notes are compared, which differ from one compiler
-//! to the next. The engine depends on nothing, so the compiler is called directly.
+//! Its first line names the rule that the mistake would break. The line with the mistake ends in `//~` and what the
+//! compiler must say there: a code, or words of a lint in quotes; `elsewhere` after a code for what is found in the
+//! engine's source. A line that begins with `//=` is the right way: the file's twin has it in place of the line that
+//! follows, and must compile, so that nothing but that line is wrong. Neither messages nor notes are compared, which
+//! differ from one compiler to the next. The engine depends on nothing, so the compiler is called directly.
 
 mod case;
 

@@ -30,8 +30,8 @@ fn a_switch_between_two_spaces_with_tags_flushes_nothing() {
     assert_eq!(host.partial.get(), before);
 }
 
-/// The space runs on two CPUs over a rollover, is taken up by a third CPU, and there is another rollover before one of the
-/// two goes: the other one's tag must still be the space's, though it was the second that was found reserved.
+/// The space runs on two CPUs over a rollover, is taken up by a third CPU, and there is another rollover before one of
+/// the two goes: the other one's tag must still be the space's, though it was the second that was found reserved.
 #[test]
 fn all_cpus_that_run_a_space_over_rollovers_keep_its_tag_reserved() {
     let host = asids::<FlushByBroadcast>(3, 5);
@@ -56,8 +56,8 @@ fn all_cpus_that_run_a_space_over_rollovers_keep_its_tag_reserved() {
     host.unmap(0, &users[0], 0);
 }
 
-/// A space slept since a generation whose number has come again, and its tag of then is reserved for another space that got
-/// it in the new one.
+/// A space slept since a generation whose number has come again, and its tag of then is reserved for another space that
+/// got it in the new one.
 #[test]
 fn a_tag_reserved_since_generations_wrapped_is_not_taken_for_an_older_one() {
     let tags = GlobalAsids::<FlushByBroadcast, 1>::new(4, storage(2, 4)).expect("enough tags");

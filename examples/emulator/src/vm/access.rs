@@ -106,8 +106,8 @@ impl Access<'_> {
         Err(Stop::Found)
     }
 
-    /// Compares a guest-virtual translation, and the right to this access, with the guest's page tables. What they no longer
-    /// have is the guest's business until it fences, and the host's once a fence is complete.
+    /// Compares a guest-virtual translation, and the right to this access, with the guest's page tables. What they no
+    /// longer have is the guest's business until it fences, and the host's once a fence is complete.
     fn check_guest(&mut self, view: View, address: u64, kind: Kind, held: Filled) -> Result<(), Stop> {
         let mapping = self.walk(view, address, kind).or_else(|stop| match stop {
             Stop::Trap(_) => Ok(None),

@@ -1,7 +1,7 @@
 //! The firmware that the guest calls: SBI's timer-less part, and one call of our own.
 //!
-//! Whatever the guest asks for, it gets an answer; requests that make no sense are refused, and ranges that do not fit are
-//! widened, never narrowed.
+//! Whatever the guest asks for, it gets an answer; requests that make no sense are refused, and ranges that do not fit
+//! are widened, never narrowed.
 
 use super::host::shootdown::CpuId;
 use super::host::{Fence, NoSuchHart};
@@ -21,7 +21,8 @@ const IPI: u64 = 0x73_5049;
 const RFENCE: u64 = 0x5246_4e43;
 const HSM: u64 = 0x48_534d;
 const SRST: u64 = 0x5352_5354;
-/// Ours, from the range for vendors: function 0 answers how many pages the host has moved, and is not supported where it moves none.
+/// Ours, from the range for vendors: function 0 answers how many pages the host has moved, and is not supported where
+/// it moves none.
 const MOVES: u64 = 0x0900_0000;
 
 const KNOWN: [u64; 8] = [LEGACY_PUTCHAR, LEGACY_SHUTDOWN, BASE, IPI, RFENCE, HSM, SRST, MOVES];

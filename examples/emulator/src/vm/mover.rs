@@ -19,7 +19,8 @@ const PACE: u64 = 8192;
 const LOOK: Duration = Duration::from_micros(100);
 const LOOKS: u32 = 20;
 
-/// A frame that the guest has left: the neighbour gets it when this is dropped, which the gather does when no CPU can use it.
+/// A frame that the guest has left: the neighbour gets it when this is dropped, which the gather does when no CPU can
+/// use it.
 struct Left<'a> {
     frames: &'a Frames,
     frame: u32,
@@ -61,8 +62,8 @@ pub fn run(machine: &Machine, space: &Space<'_>, shared: &Shared, seed: u64) {
 
 /// Moves `count` pages from page `first` on to other frames.
 ///
-/// They are made read-only first, and that is flushed, so that the copy is whole. Guest code reads the old frames until the
-/// second flush; then these are the neighbour's.
+/// They are made read-only first, and that is flushed, so that the copy is whole. Guest code reads the old frames until
+/// the second flush; then these are the neighbour's.
 fn move_pages(
     machine: &Machine,
     space: &Space<'_>,

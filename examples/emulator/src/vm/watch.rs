@@ -4,8 +4,8 @@ use super::host::shootdown::sanitizer::{Verdict, Violation};
 use crate::frames::lock;
 use std::sync::{Arc, Mutex};
 
-/// Keeps what was noticed first: a frame that is given back while a CPU may still use it. The guest goes on, so that it can
-/// be seen what comes of it.
+/// Keeps what was noticed first: a frame that is given back while a CPU may still use it. The guest goes on, so that it
+/// can be seen what comes of it.
 #[derive(Clone, Default)]
 pub struct Watch {
     first: Arc<Mutex<Option<String>>>,

@@ -1,5 +1,5 @@
-//! The command `shootdown` for bugs of one's own: `cargo run --release --features corpus --bin corpus -- check bugs`. A bug is a
-//! sketch and what a collection says of it.
+//! The command `shootdown` for bugs of one's own: `cargo run --release --features corpus --bin corpus -- check bugs`. A
+//! bug is a sketch and what a collection says of it.
 
 #[path = "../counted_acks.rs"]
 mod counted_acks;

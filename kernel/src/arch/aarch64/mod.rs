@@ -10,7 +10,8 @@ pub use regs::{frame_pointer, mark};
 pub use shootdown_aarch64::Mmu;
 pub use shootdown_aarch64::encode::Root;
 
-/// TCR_EL1: 39 bits of TTBR0 with pages of 4 KiB, cached and inner shareable; no TTBR1; addresses of 40 bits, tags of 16.
+/// TCR_EL1: 39 bits of TTBR0 with pages of 4 KiB, cached and inner shareable; no TTBR1; addresses of 40 bits, tags of
+/// 16.
 const TRANSLATION_CONTROL: u64 = 0x12_0080_3519;
 
 global_asm!(include_str!("boot.s"), translation = const TRANSLATION_CONTROL);
@@ -64,8 +65,8 @@ pub fn kernel_entry(gib: u64) -> u64 {
     gib << 30 | BLOCK | if gib == 0 || gib == gic::FAR_GIB { ACCESSED } else { NORMAL }
 }
 
-/// The hardware part of the platform, given the table that maps kernel memory alone. Nothing is assumed of the CPUs but how
-/// `boot.s` sets translation up; IPIs instead of broadcasts, because this kernel is meant to show IPIs.
+/// The hardware part of the platform, given the table that maps kernel memory alone. Nothing is assumed of the CPUs but
+/// how `boot.s` sets translation up; IPIs instead of broadcasts, because this kernel is meant to show IPIs.
 #[inline]
 pub const fn mmu(kernel_root: u64) -> Mmu {
     const FEATURES: Features = Features::decode(&IdRegisters { isar0: 0, mmfr0: 0, mmfr1: 0, mmfr2: 0 });

@@ -47,8 +47,8 @@ pub fn clear_ipi() {
     unsafe { asm!("csrc sip, {}", in(reg) SOFTWARE, options(nostack)) };
 }
 
-/// Waits for an interrupt with one pending, which only makes QEMU run other CPUs. The one that is pending is the timer's
-/// ([`super::prepare_cpu`]): it is let through here alone, where interrupts are off, so that it is never taken.
+/// Waits for an interrupt with one pending, which only makes QEMU run other CPUs. The one that is pending is the
+/// timer's ([`super::prepare_cpu`]): it is let through here alone, where interrupts are off, so that it is never taken.
 #[inline]
 pub fn yield_now() {
     // SAFETY: the kernel runs in supervisor mode; interrupts are as before at the end.

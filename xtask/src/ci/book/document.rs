@@ -1,7 +1,7 @@
 //! A document, and what it tells its reader to do.
 //!
-//! Readers see consoles and "In `FILE`:". What they do not see stands in comments: where commands run, what may vary in their
-//! output, which command prints an excerpt.
+//! Readers see consoles and "In `FILE`:". What they do not see stands in comments: where commands run, what may vary in
+//! their output, which command prints an excerpt.
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use regex::Regex;

@@ -1,5 +1,5 @@
-//! Does what documents tell their reader to do: writes the files, makes the changes, runs the commands, and compares what is
-//! shown with what is printed. snapbox compares: `...` stands for lines that are left out.
+//! Does what documents tell their reader to do: writes the files, makes the changes, runs the commands, and compares
+//! what is shown with what is printed. snapbox compares: `...` stands for lines that are left out.
 
 use anyhow::{Context, Result, ensure};
 use ports_examples::Wrong;
@@ -26,8 +26,8 @@ const VARIES: &str = "[VARIES]";
 /// Counts change with the checker and the engine. Where what differs is taken, lines are found by the rest.
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d[\d,.]*").expect("a constant pattern"));
 
-/// Follows all documents, in their order; says how much there was to do. Where what differs is taken, the files become what is
-/// printed.
+/// Follows all documents, in their order; says how much there was to do. Where what differs is taken, the files become
+/// what is printed.
 ///
 /// # Errors
 /// A command does not print what its document shows, or does not end so.

@@ -1,12 +1,13 @@
 //! The book and the README: rendered by mdBook, checked, and followed.
 //!
 //! mdBook looks at neither links nor consoles, so this does, beside it:
-//! - `follow`, consoles. trycmd runs the commands in a document's `console` blocks, ignores all other blocks, and takes files from a
-//!   folder beside the document. Our chapters have their reader write a file from one block, change it by a diff in the next, and
-//!   run the command on it: what is run is what the page shows. Outputs are compared by snapbox, as trycmd's are.
-//! - `check`, links. lychee would find files and headings (`--offline --include-fragments`), as one more program to install, made for
-//!   the network. It does not know that a chapter may link to chapters alone, the rendered book having no other pages, or that a
-//!   path that stands as code must be there.
+//! - `follow`, consoles. trycmd runs the commands in a document's `console` blocks, ignores all other blocks, and takes
+//!   files from a folder beside the document. Our chapters have their reader write a file from one block, change it by
+//!   a diff in the next, and run the command on it: what is run is what the page shows. Outputs are compared by
+//!   snapbox, as trycmd's are.
+//! - `check`, links. lychee would find files and headings (`--offline --include-fragments`), as one more program to
+//!   install, made for the network. It does not know that a chapter may link to chapters alone, the rendered book
+//!   having no other pages, or that a path that stands as code must be there.
 
 mod check;
 mod document;
@@ -38,7 +39,8 @@ pub fn render(root: &Path) -> Result<()> {
     process::run(command.current_dir(root).args(["build", BOOK, "--dest-dir"]).arg(root.join("target/book")))
 }
 
-/// Renders the book, then looks at what mdBook does not look at, and does what chapters and the README tell their reader to do.
+/// Renders the book, then looks at what mdBook does not look at, and does what chapters and the README tell their
+/// reader to do.
 ///
 /// # Errors
 /// Something in it is wrong.

@@ -5,9 +5,9 @@ use shootdown::mask::CpuSet;
 /// CPUs that one target list names.
 const LIST: u32 = 16;
 
-/// Values for ICC_SGI1R_EL1 of a GICv3, one for each group of 16 CPUs that has members, at most four: interrupt `intid`, below 16, to
-/// CPUs whose number is made of their affinities, four bits of Aff0 and eight each of Aff1 to Aff3, as QEMU's `virt` machine has
-/// them (GIC architecture specification, ICC_SGI1R_EL1).
+/// Values for ICC_SGI1R_EL1 of a GICv3, one for each group of 16 CPUs that has members, at most four: interrupt
+/// `intid`, below 16, to CPUs whose number is made of their affinities, four bits of Aff0 and eight each of Aff1 to
+/// Aff3, as QEMU's `virt` machine has them (GIC architecture specification, ICC_SGI1R_EL1).
 ///
 /// The write does not wait for earlier stores: `dsb ishst` comes before it, and `isb` after the last.
 pub fn sgis(cpus: CpuSet, intid: u8) -> impl Iterator<Item = u64> {

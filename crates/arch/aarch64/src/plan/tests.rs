@@ -15,8 +15,8 @@ struct Entry {
     table: bool,
 }
 
-/// Whether the manual promises that `op` drops `entry`, whose leaf maps `size` bytes. A range that names another granule than
-/// that of the tables drops nothing.
+/// Whether the manual promises that `op` drops `entry`, whose leaf maps `size` bytes. A range that names another
+/// granule than that of the tables drops nothing.
 fn drops(op: Tlbi, granule: Granule, size: u64, entry: Entry) -> bool {
     let Tlbi { form, operand } = op;
     let asid = (operand >> 48) as u16;

@@ -3,8 +3,8 @@
 use super::{Asid, EncodeError, Harts, SbiCall, Span, rfence};
 use shootdown::flush::VirtAddr;
 
-/// How many levels of page tables the G-stage has: the mode field of hgatp (Priv, hgatp). Its root table is four pages, so
-/// that guest physical addresses have two bits more than virtual ones.
+/// How many levels of page tables the G-stage has: the mode field of hgatp (Priv, hgatp). Its root table is four pages,
+/// so that guest physical addresses have two bits more than virtual ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum GuestMode {
@@ -34,8 +34,8 @@ impl GuestMode {
 pub struct Vmid(u16);
 
 impl Vmid {
-    /// What guests without a tag of their own are loaded under, all on a machine without VMIDs, and none. It is flushed at
-    /// each load.
+    /// What guests without a tag of their own are loaded under, all on a machine without VMIDs, and none. It is flushed
+    /// at each load.
     ///
     /// As an operand it is a register that holds 0, which names VMID 0 alone; the register `x0` itself names all.
     pub const SHARED: Vmid = Vmid(0);
@@ -102,8 +102,8 @@ pub const fn vmid_bits(hgatp: u64) -> u32 {
     vmid_of(hgatp).0.trailing_ones()
 }
 
-/// Returns the operand of `hfence.gvma` and `hinval.gvma` for a guest physical address: it is shifted by two bits (Priv,
-/// HFENCE.GVMA).
+/// Returns the operand of `hfence.gvma` and `hinval.gvma` for a guest physical address: it is shifted by two bits
+/// (Priv, HFENCE.GVMA).
 pub const fn page_operand(page: VirtAddr) -> u64 {
     page.0 >> 2
 }
@@ -114,8 +114,8 @@ const REMOTE_HFENCE_GVMA: u64 = 4;
 const REMOTE_HFENCE_VVMA_ASID: u64 = 5;
 const REMOTE_HFENCE_VVMA: u64 = 6;
 
-/// Builds the call that runs `hfence.gvma` on `harts` after a change of G-stage tables: for `vmid`, or for all. The span is in
-/// guest physical addresses, which are not shifted here.
+/// Builds the call that runs `hfence.gvma` on `harts` after a change of G-stage tables: for `vmid`, or for all. The
+/// span is in guest physical addresses, which are not shifted here.
 pub const fn remote_guest_page_fence(harts: Harts, span: Span, vmid: Option<Vmid>) -> SbiCall {
     match vmid {
         Some(vmid) => rfence(REMOTE_HFENCE_GVMA_VMID, harts, span, vmid.0),
@@ -123,8 +123,8 @@ pub const fn remote_guest_page_fence(harts: Harts, span: Span, vmid: Option<Vmid
     }
 }
 
-/// Builds the call that runs `hfence.vvma` on `harts` after a change of a guest's own tables: for `asid`, or for all and for
-/// global translations. The guest is the one whose VMID hgatp of the *calling* hart holds (SBI, chapter 8).
+/// Builds the call that runs `hfence.vvma` on `harts` after a change of a guest's own tables: for `asid`, or for all
+/// and for global translations. The guest is the one whose VMID hgatp of the *calling* hart holds (SBI, chapter 8).
 pub const fn remote_guest_fence(harts: Harts, span: Span, asid: Option<Asid>) -> SbiCall {
     match asid {
         Some(asid) => rfence(REMOTE_HFENCE_VVMA_ASID, harts, span, asid.number()),

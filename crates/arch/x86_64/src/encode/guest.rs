@@ -13,7 +13,8 @@ pub enum EptLevels {
     Five = 5,
 }
 
-/// A pointer to EPT tables (SDM volume 3C, "Extended-Page-Table Pointer"). Bits 51 to 12, the root, tell guests apart in TLBs.
+/// A pointer to EPT tables (SDM volume 3C, "Extended-Page-Table Pointer"). Bits 51 to 12, the root, tell guests apart
+/// in TLBs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Eptp(u64);
@@ -48,7 +49,7 @@ pub const VMCS_VPID: u32 = 0x0000;
 pub struct Vpid(u16);
 
 impl Vpid {
-    /// What guests without a tag of their own run under. It is flushed at each load.
+    /// The ASID under which guests without a tag of their own run. It is flushed at each load.
     pub const SHARED: Vpid = Vpid(u16::MAX);
 
     /// Wraps a number.

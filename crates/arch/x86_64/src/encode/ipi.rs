@@ -7,12 +7,12 @@ const CLUSTER: u32 = 16;
 /// Destination mode of the interrupt command.
 const LOGICAL: u64 = 1 << 11;
 
-/// Values for the interrupt command register of the x2APIC (MSR 0x830), one for each cluster that has members, at most four: a
-/// fixed interrupt with this vector to CPUs whose numbers are their x2APIC IDs, below 2^20 (SDM volume 3, Interrupt Command
-/// Register in x2APIC Mode, and Deriving Logical x2APIC ID from the Local x2APIC ID).
+/// Values for the interrupt command register of the x2APIC (MSR 0x830), one for each cluster that has members, at most
+/// four: a fixed interrupt with this vector to CPUs whose numbers are their x2APIC IDs, below 2^20 (SDM volume 3,
+/// Interrupt Command Register in x2APIC Mode, and Deriving Logical x2APIC ID from the Local x2APIC ID).
 ///
-/// The write to the MSR does not wait for earlier stores: `mfence; lfence` comes before it (SDM volume 3, MSR Access in x2APIC
-/// Mode).
+/// The write to the MSR does not wait for earlier stores: `mfence; lfence` comes before it (SDM volume 3, MSR Access in
+/// x2APIC Mode).
 pub fn x2apic_ipis(cpus: CpuSet, vector: u8) -> impl Iterator<Item = u64> {
     (0..64 / CLUSTER).filter_map(move |nth| {
         let members = cpus.bits() >> (nth * CLUSTER) & 0xffff;

@@ -1,4 +1,4 @@
-//! What carries a request about a guest out on Intel: roots of EPT, and VPIDs.
+//! Instructions that carry out a request about a guest on Intel: roots of EPT, and VPIDs.
 
 use crate::encode::{EptLevels, Eptp, LinearWidth, Root, Vpid};
 use core::fmt;
@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::flush::{LocalFlush, VirtAddr};
 use shootdown::tags::{OnInstall, SLOTS, Tag};
 
-/// What a CPU can do with EPT and VPIDs, decoded from IA32_VMX_EPT_VPID_CAP.
+/// EPT and VPID features of a CPU, decoded from IA32_VMX_EPT_VPID_CAP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EptVpidCap {
     /// Four levels of tables.
@@ -57,7 +57,7 @@ const fn bit(value: u64, at: u32) -> bool {
     value >> at & 1 == 1
 }
 
-/// What a CPU lacks without which guests cannot be kept coherent.
+/// A required feature that the CPU lacks: without it guests cannot be kept coherent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {
@@ -121,8 +121,8 @@ impl EptStrategies {
         self
     }
 
-    /// Whether VPIDs are used. A CPU that cannot drop all does without: each VM entry and exit then drops guests' translations
-    /// that are not EPT's alone.
+    /// Whether VPIDs are used. A CPU that cannot drop all does without: each VM entry and exit then drops guests'
+    /// translations that are not EPT's alone.
     pub const fn vpids(&self) -> bool {
         self.cap.invvpid_all
     }
@@ -143,9 +143,9 @@ impl EptStrategies {
 
     /// Chooses what goes for `what` on a CPU that remembers `cpu`.
     ///
-    /// A change of an EPT entry, and freed tables, take INVEPT: it drops guest-physical and combined translations of a root
-    /// under all VPIDs, tables too, and there is none for an address (SDM volume 3C, "Guidelines for Use of the INVEPT
-    /// Instruction").
+    /// A change of an EPT entry, and freed tables, take INVEPT: it drops guest-physical and combined translations of a
+    /// root under all VPIDs, tables too, and there is none for an address (SDM volume 3C, "Guidelines for Use of the
+    /// INVEPT Instruction").
     pub fn local(&self, what: LocalFlush, cpu: &EptCpu) -> EptStep {
         // A hypervisor's own memory is not EPT's; a request about it drops everything there is.
         let Some(tag) = what.tag else { return EptStep::Everything };
@@ -161,8 +161,8 @@ impl EptStrategies {
 
     /// Chooses how to load a guest.
     ///
-    /// With a flush its root goes too: the page may have been the root of a guest that is gone, whose translations stay under
-    /// the root's address until INVEPT.
+    /// With a flush its root goes too: the page may have been the root of a guest that is gone, whose translations stay
+    /// under the root's address until INVEPT.
     pub const fn install(&self, root: Root, tag: Tag, how: OnInstall) -> EptInstall {
         let (eptp, vpid) = (self.eptp(root), self.vpid(tag));
         let shared = vpid.number() == Vpid::SHARED.number();
@@ -207,7 +207,7 @@ pub enum Own {
     AllButGlobals,
 }
 
-/// What goes of EPT's translations.
+/// What to flush of EPT's translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EptStep {
     /// Those of a root, alone and combined: INVEPT, single context.
@@ -218,7 +218,7 @@ pub enum EptStep {
     Everything,
 }
 
-/// What goes of guests' own translations.
+/// What to flush of guests' own translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnStep {
     /// Those of an address: INVVPID, individual address.
@@ -236,13 +236,13 @@ pub enum OwnStep {
 /// How a guest is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EptInstall {
-    /// What goes first, if anything: of EPT, and of the guest's own.
+    /// What to flush first, if anything: of EPT, and of the guest's own translations.
     pub before: Option<(EptStep, OwnStep)>,
     /// What the next VM entry takes.
     pub entry: EptEntry,
 }
 
-/// What the next VM entry takes, to be written to the VMCS.
+/// Values for the next VM entry, to write to the VMCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EptEntry {
     /// For [`VMCS_EPT_POINTER`](crate::encode::VMCS_EPT_POINTER).
@@ -251,7 +251,7 @@ pub struct EptEntry {
     pub vpid: Option<Vpid>,
 }
 
-/// What a CPU remembers of its guests. Used by that CPU alone, with interrupts off.
+/// A CPU's record of its guests. Used only by that CPU, with interrupts off.
 #[derive(Debug)]
 pub struct EptCpu {
     /// Root that a tag stands for here, and [`PRESENT`]; 0 for none.
@@ -278,8 +278,8 @@ impl EptCpu {
         root_in(self.roots.get(usize::from(tag.number()))?)
     }
 
-    /// Notes that `root` is loaded under `tag`, or nothing. A tag beyond the slots is not remembered, so that flushes of it drop
-    /// all roots.
+    /// Notes that `root` is loaded under `tag`, or nothing. A tag beyond the slots is not remembered, so that flushes
+    /// of it drop all roots.
     pub fn note(&self, root: Option<Root>, tag: Tag) {
         let word = root.map_or(0, |root| root.address() | PRESENT);
         if let (Some(slot), Some(_)) = (self.roots.get(usize::from(tag.number())), root) {

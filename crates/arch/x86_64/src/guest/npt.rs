@@ -1,4 +1,4 @@
-//! What carries a request about a guest out on AMD: ASIDs of the CPU, and TLB_CONTROL.
+//! Instructions that carry out a request about a guest on AMD: ASIDs of the CPU, and TLB_CONTROL.
 
 use crate::cpuid::Leaf;
 use crate::encode::{GuestAsid, Root, TlbControl};
@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::flush::LocalFlush;
 use shootdown::tags::{OnInstall, SLOTS, Tag};
 
-/// What a CPU can do for guests, decoded from CPUID.
+/// Virtualisation features of a CPU, decoded from CPUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Svm {
     /// Number of ASIDs, the host's 0 included.
@@ -51,13 +51,14 @@ impl core::error::Error for NptError {}
 /// Bodies of the methods of a [`Platform`](shootdown::Platform) whose spaces are guests. Each takes the memory of the
 /// calling CPU, with interrupts off.
 ///
-/// No instruction drops what nested tables made: VMRUN does. Translations under a guest's ASID are used while the guest runs
-/// and at no other time, so a request that came before VMRUN is done when it begins. A flush is noted here, and
-/// [`entry`](Self::entry) says what the VMCB is to hold.
+/// No instruction drops what nested tables made: VMRUN does. Translations under a guest's ASID are used while the guest
+/// runs and at no other time, so a request that came before VMRUN is done when it begins. A flush is noted here, and
+/// [`entry`](Self::entry) says what to write to the VMCB.
 ///
-/// With FlushByAsid VMRUN drops the guest's ASID. On CPUs that lack it, the guest gets one that was not used since everything was last
-/// dropped; when they run out, the next VMRUN drops everything. So ASIDs are the CPU's own, a generation of them after
-/// the other, and a tag stands for another one in each. (Linux: `new_asid`, `pre_svm_run`, arch/x86/kvm/svm/svm.c.)
+/// With FlushByAsid VMRUN drops the guest's ASID. On CPUs that lack it, the guest gets one that was not used since
+/// everything was last dropped; when they run out, the next VMRUN drops everything. So ASIDs are the CPU's own, a
+/// generation of them after the other, and a tag stands for another one in each. (Linux: `new_asid`, `pre_svm_run`,
+/// arch/x86/kvm/svm/svm.c.)
 ///
 /// # Examples
 /// ```
@@ -97,8 +98,8 @@ impl Npt {
         }
     }
 
-    /// Body of [`Platform::flush_local`](shootdown::Platform::flush_local). INVLPGA takes a guest's virtual address, so pages
-    /// of a guest go with the guest.
+    /// Body of [`Platform::flush_local`](shootdown::Platform::flush_local). INVLPGA takes a guest's virtual address, so
+    /// pages of a guest go with the guest.
     pub fn flush_local(&self, cpu: &NptCpu, what: LocalFlush) {
         match what.tag {
             Some(tag) => self.flush(cpu, tag),
@@ -107,8 +108,8 @@ impl Npt {
         }
     }
 
-    /// Body of [`Platform::install`](shootdown::Platform::install): prepares what the next VMRUN takes. Tags beyond the slots,
-    /// and no tag, share an ASID, which is flushed at each load.
+    /// Body of [`Platform::install`](shootdown::Platform::install): prepares what the next VMRUN takes. Tags beyond the
+    /// slots, and no tag, share an ASID, which is flushed at each load.
     pub fn install(&self, cpu: &NptCpu, root: Option<Root>, tag: Tag, how: OnInstall) {
         let slot = cpu.slot_of(tag);
         if root.is_some() && (how == OnInstall::Flush || slot == SHARED) {
@@ -117,8 +118,8 @@ impl Npt {
         cpu.load(root, slot);
     }
 
-    /// What the next VMRUN on this CPU takes: nothing where no guest is loaded. Interrupts stay off until VMRUN (CLGI). If
-    /// the guest does not begin, say so by [`not_entered`](Self::not_entered).
+    /// What the next VMRUN on this CPU takes: nothing where no guest is loaded. Interrupts stay off until VMRUN (CLGI).
+    /// If the guest does not begin, say so by [`not_entered`](Self::not_entered).
     pub fn entry(&self, cpu: &NptCpu) -> Option<NptEntry> {
         let (root, slot) = cpu.loaded()?;
         let held = cpu.slots[slot].load(Ordering::Relaxed);
@@ -136,14 +137,14 @@ impl Npt {
         Some(NptEntry { nested_cr3: root.address(), asid, tlb_control })
     }
 
-    /// Says that VMRUN did not begin after [`entry`](Self::entry) (VMEXIT_INVALID), or that nobody knows: what was to go
-    /// may be there.
+    /// Says that VMRUN did not begin after [`entry`](Self::entry) (VMEXIT_INVALID), or may not have begun: entries that
+    /// it should have dropped may still be there.
     pub fn not_entered(&self, cpu: &NptCpu) {
         cpu.flush_all();
     }
 
-    /// Drops what the loaded guest's own tables made on this CPU: for a guest whose virtual CPUs take turns here. Of one
-    /// address `exec::invlpga` drops it at once, under the ASID of the latest [`entry`](Self::entry).
+    /// Drops what the loaded guest's own tables made on this CPU: for a guest whose virtual CPUs take turns here. Of
+    /// one address `exec::invlpga` drops it at once, under the ASID of the latest [`entry`](Self::entry).
     pub fn flush_own(&self, cpu: &NptCpu) {
         if let Some((_, slot)) = cpu.loaded() {
             self.flush_slot(cpu, slot);
@@ -164,7 +165,8 @@ impl Npt {
         cpu.slots[slot].store(after, Ordering::Relaxed);
     }
 
-    /// Takes an ASID that was not used since everything was dropped; if there is none left, everything is to be dropped.
+    /// Takes an ASID that was not used since everything was dropped; if there is none left, everything is to be
+    /// dropped.
     fn next_asid(&self, cpu: &NptCpu) -> u32 {
         let used = cpu.used.load(Ordering::Relaxed);
         if used >= u64::from(self.count - self.first) {
@@ -194,7 +196,7 @@ const NO_ASID: u64 = 0;
 /// The slot's ASID is flushed when its guest next runs.
 const PENDING: u64 = 1 << 32;
 
-/// What a CPU remembers of its guests. Used by that CPU alone, with interrupts off.
+/// A CPU's record of its guests. Used only by that CPU, with interrupts off.
 #[derive(Debug)]
 pub struct NptCpu {
     /// ASID that a tag stands for, and [`PENDING`]; or [`NO_ASID`].

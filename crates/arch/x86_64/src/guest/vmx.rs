@@ -6,8 +6,8 @@ use crate::guest::ept::{EptCpu, EptEntry, EptStep, EptStrategies, Own, OwnStep};
 use shootdown::flush::LocalFlush;
 use shootdown::tags::{OnInstall, Tag};
 
-/// Bodies of the methods of a [`Platform`](shootdown::Platform) whose spaces are guests, in VMX root operation. Each takes the
-/// memory of the calling CPU.
+/// Bodies of the methods of a [`Platform`](shootdown::Platform) whose spaces are guests, in VMX root operation. Each
+/// takes the memory of the calling CPU.
 ///
 /// An IPI makes the target leave its guest, so its handler flushes before the next VM entry: `send_ipi` needs nothing
 /// more. There is no remote flush; `flush_remote` answers `NeedsIpi`.
@@ -21,13 +21,14 @@ impl Ept {
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. the value is used in VMX root operation alone, in ring 0, on CPUs that have what the strategies were chosen from;
+    /// 1. the value is used in VMX root operation alone, in ring 0, on CPUs that have what the strategies were chosen
+    ///    from;
     /// 2. each VM entry of a guest takes [`entry`](Self::entry) of its CPU, with interrupts off since it was asked for.
     pub const unsafe fn new(strategies: EptStrategies) -> Self {
         Self { strategies }
     }
 
-    /// The parts of the hardware that are used.
+    /// The hardware features in use.
     pub const fn strategies(&self) -> &EptStrategies {
         &self.strategies
     }
@@ -108,7 +109,8 @@ impl Ept {
 }
 
 /// # Panics
-/// The CPU refuses, which it does for types that it lacks: to go on would let memory go that a guest can still reach.
+/// Reports that the CPU refused, as it does for types that it lacks: to go on would free memory that a guest can still
+/// reach.
 fn invept(kind: InveptType, descriptor: InveptDescriptor) {
     // SAFETY: 1. the caller of `Ept::new` ensures it.
     let done = unsafe { exec::invept(kind, descriptor) };

@@ -37,8 +37,8 @@ impl Processors {
     /// All.
     pub const ALL: Processors = Processors { banks: [0; BANKS], beyond: true };
 
-    /// Adds up to 64 processors, as [`RemoteFlush::for_each_target`](shootdown::flush::RemoteFlush::for_each_target) names them,
-    /// where processor indices are CPU numbers. Those that no set has room for make it a set of all.
+    /// Adds up to 64 processors, as [`RemoteFlush::for_each_target`](shootdown::flush::RemoteFlush::for_each_target)
+    /// names them, where processor indices are CPU numbers. Those that no set has room for make it a set of all.
     pub fn add(&mut self, first: CpuId, bits: u64) {
         for bit in (0..64).filter(|bit| bits >> bit & 1 != 0) {
             let index = first.index() + bit;
@@ -73,9 +73,9 @@ pub enum Progress {
     EncodeError(u16),
 }
 
-/// A call was to name no processor: the hypervisor would carry it out at once, and flush nothing. For kernel memory, add those
-/// that [`RemoteFlush::for_each_target`](shootdown::flush::RemoteFlush::for_each_target) names, or use [`Processors::ALL`]; where
-/// a space has no targets there is nothing to call for.
+/// A call was to name no processor: the hypervisor would carry it out at once, and flush nothing. For kernel memory,
+/// add those that [`RemoteFlush::for_each_target`](shootdown::flush::RemoteFlush::for_each_target) names, or use
+/// [`Processors::ALL`]; where a space has no targets there is nothing to call for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoProcessor;
 
@@ -88,9 +88,10 @@ impl fmt::Display for NoProcessor {
 impl core::error::Error for NoProcessor {}
 
 impl FlushCall {
-    /// Flushes what `request` covers of the space with this root on these processors; kernel memory has no root and means every space.
-    /// What one call cannot say is widened. No call synchronises contexts: a guest that changes code sends IPIs for that, and an engine
-    /// whose [`FlushRemote`](shootdown::coherence::FlushRemote) does not claim to refuses such a request.
+    /// Flushes what `request` covers of the space with this root on these processors; kernel memory has no root and
+    /// means every space. What one call cannot say is widened. No call synchronises contexts: a guest that changes code
+    /// sends IPIs for that, and an engine whose [`FlushRemote`](shootdown::coherence::FlushRemote) does not claim to
+    /// refuses such a request.
     ///
     /// # Errors
     /// [`NoProcessor`].

@@ -71,9 +71,9 @@ impl StealTime {
     }
 
     /// Has KVM flush this CPU's TLB when it runs again, if it does not run: the body of
-    /// [`Platform::flush_on_entry`](shootdown::Platform::flush_on_entry). KVM drops everything that the guest has cached, global
-    /// translations too, so it serves kernel memory as well. That a CPU which enters its guest runs nothing that it fetched before it
-    /// left, neither KVM nor the manuals promise in so many words.
+    /// [`Platform::flush_on_entry`](shootdown::Platform::flush_on_entry). KVM drops everything that the guest has
+    /// cached, global translations too, so it serves kernel memory as well. That a CPU which enters its guest runs
+    /// nothing that it fetched before it left, neither KVM nor the manuals promise in so many words.
     pub fn flush_on_entry(&self) -> bool {
         // ORDER(SD-4): the page tables and the generation come before the request, by the engine's fence;
         // KVM's exchange comes after it, and so do the walks of the CPU.
@@ -86,7 +86,8 @@ impl StealTime {
         }
     }
 
-    /// Whether this CPU may run without having flushed: the body of [`Platform::needs_ack`](shootdown::Platform::needs_ack).
+    /// Whether this CPU may run without having flushed: the body of
+    /// [`Platform::needs_ack`](shootdown::Platform::needs_ack).
     pub fn needs_ack(&self) -> bool {
         self.preempted.load(Ordering::Acquire) != PREEMPTED | FLUSH
     }

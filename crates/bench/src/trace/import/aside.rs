@@ -5,7 +5,8 @@ use super::layout::{number, pattern};
 use regex::bytes::Regex;
 use std::sync::LazyLock;
 
-/// `[   12.345678] ` and what may stand around it, as the kernel log has it; CONFIG_PRINTK_CALLER adds the thread or the CPU.
+/// `[   12.345678] ` and what may stand around it, as the kernel log has it; CONFIG_PRINTK_CALLER adds the thread or
+/// the CPU.
 static LOG_PREFIX: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(?:<\d+>)?\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? "));
 

@@ -1,5 +1,5 @@
-//! What an event says: the fields of those that matter, as the kernel prints them, and as libtraceevent and its plugins do
-//! for `trace-cmd report` and `perf script`.
+//! What an event says: the fields of those that matter, as the kernel prints them, and as libtraceevent and its plugins
+//! do for `trace-cmd report` and `perf script`.
 
 use super::error::shown;
 use super::layout::{number, pattern};
@@ -47,12 +47,12 @@ impl Reason {
     ];
 }
 
-/// Fields in their order, each with its name and what is printed of it. The name of a task may hold anything that looks like a
-/// field, so what follows one is looked for from the end.
+/// Fields in their order, each with its name and what is printed of it. The name of a task may hold anything that looks
+/// like a field, so what follows one is looked for from the end.
 type Fields = [(&'static str, &'static str)];
 
-/// `REASONS` stands for the words and the number of any [`Reason`]; plugins print `=` for `:`, and no words for reasons that
-/// they do not know.
+/// `REASONS` stands for the words and the number of any [`Reason`]; plugins print `=` for `:`, and no words for reasons
+/// that they do not know.
 const FLUSH: &Fields = &[
     ("pages", "pages[:=]"),
     ("pages", r"(?<pages>-1|\d+)"),
@@ -135,7 +135,7 @@ static ALL: LazyLock<[Known; 10]> = LazyLock::new(|| {
     })
 });
 
-/// What begins an event that matters, whoever printed it.
+/// What begins an event that matters, in the format of any tracer.
 static BEGINS: LazyLock<Regex> = LazyLock::new(|| {
     let (names, calls) = names();
     pattern(&format!(r"^(?:(?:[^:]*:)?(?:{names}):|sys_(?:{calls})\()"))
@@ -188,12 +188,12 @@ impl Known {
         })
     }
 
-    /// Whether `body` begins with an event that matters, whoever printed it and however.
+    /// Whether `body` begins with an event that matters, in any tracer's format.
     pub fn begins(body: &[u8]) -> bool {
         BEGINS.is_match(body)
     }
 
-    /// Whether an event that matters is named anywhere in `text`, whoever printed it.
+    /// Whether an event that matters is named anywhere in `text`, in any tracer's format.
     pub fn is_mentioned(text: &[u8]) -> bool {
         MENTIONED.is_match(text)
     }

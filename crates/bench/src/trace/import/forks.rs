@@ -1,4 +1,5 @@
-//! Holds events back until it is known which thread group a forked task is of: its own lines say so, and they come later.
+//! Holds events back until it is known which thread group a forked task is of: its own lines say so, and they come
+//! later.
 
 use super::event::Event;
 use super::lines::Stamped;
@@ -13,7 +14,8 @@ pub struct Forks {
     queue: VecDeque<Stamped>,
     /// How many events have left the queue.
     gone: u64,
-    /// Tasks whose fork is in the queue and whose group is not known, with the place of the fork counted from the start.
+    /// Tasks whose fork is in the queue and whose group is not known, with the place of the fork counted from the
+    /// start.
     waiting: HashMap<u32, u64>,
 }
 

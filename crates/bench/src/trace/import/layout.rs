@@ -17,7 +17,8 @@ use std::sync::LazyLock;
 /// The task that perf prints as -1: it has been released, and its last switch follows.
 const RELEASED: u32 = u32::MAX;
 
-/// What each [`Style`] puts before an event. The greedy name ends at the last place from which all the rest can be read.
+/// What each [`Style`] puts before an event. The greedy name ends at the last place from which all the rest can be
+/// read.
 static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     let name = ".{0,16}";
     let seconds = r"(?<seconds>\d+)\.(?<part>\d{6}|\d{9})";

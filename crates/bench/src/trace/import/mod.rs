@@ -1,7 +1,7 @@
 //! Reads what tracers print: text of tracefs, of `trace-cmd report`, of `perf script`.
 //!
-//! How a file is printed is detected once, and every line must then be printed so, or be no event by right. A known event
-//! with a field that is not known is refused with its line.
+//! How a file is printed is detected once, and every line must then be printed so, or be no event by right. A known
+//! event with a field that is not known is refused with its line.
 
 mod aside;
 mod error;

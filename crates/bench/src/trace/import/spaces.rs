@@ -1,8 +1,8 @@
 //! Infers which space each task has; a recording does not say.
 //!
 //! A task that calls the kernel, forks, or was forked by one that does, is a program. Tasks of one thread group share a
-//! space, where lines say the group. Else a fork right after a whole flush of the parent copies the space, and any other
-//! shares it, as vfork does. exec makes a new one at the switch that follows it.
+//! space, where lines say the group. Else a fork right after a whole flush of the parent copies the space, and any
+//! other shares it, as vfork does. exec makes a new one at the switch that follows it.
 
 use super::event::{Event, Reason};
 use super::found::Imported;
@@ -159,8 +159,8 @@ impl<W: Write + Seek> Spaces<W> {
         followed > 20 && followed > 20 * not
     }
 
-    /// Looks at what follows a switch to a program of another space. Without a flush none was loaded: the task is on its
-    /// way out and has no memory any more.
+    /// Looks at what follows a switch to a program of another space. Without a flush none was loaded: the task is on
+    /// its way out and has no memory any more.
     fn arrive(&mut self, line: &Stamped, switched: bool) -> io::Result<()> {
         let Some(space) = self.arriving.remove(&line.cpu) else { return Ok(()) };
         let flushed = matches!(line.event, Event::Flush { reason: Reason::TaskSwitch, .. });
@@ -234,8 +234,8 @@ impl<W: Write + Seek> Spaces<W> {
         }
     }
 
-    /// A root was loaded, and not by the scheduler: a program that calls exec has its new space, or the last one of a space
-    /// tears it down (being lazy on it by then, it leaves).
+    /// A root was loaded, and not by the scheduler: a program that calls exec has its new space, or the last one of a
+    /// space tears it down (being lazy on it by then, it leaves).
     fn left(&mut self, line: &Stamped) -> io::Result<()> {
         match self.tasks.get(&line.pid).copied() {
             Some(task) if task.execs => self.exec(line),

@@ -28,7 +28,8 @@ const SOFT_DIRTY: u64 = 2;
 /// Nobody has written through it.
 const CLEAN: u64 = 3;
 
-/// A program writes to a page, takes it away from itself by mprotect, gives it back, and writes again. Its CPU's walker sets no marks.
+/// A program writes to a page, takes it away from itself by mprotect, gives it back, and writes again. Its CPU's walker
+/// sets no marks.
 #[derive(Debug)]
 pub(crate) struct Protect {
     variant: Variant,

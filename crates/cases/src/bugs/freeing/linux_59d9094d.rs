@@ -28,7 +28,7 @@ const TABLE: u64 = 1;
 /// The state of the memory that holds the page table.
 #[derive(Debug)]
 struct TablePage {
-    /// References, as any page has them: whoever drops the last frees it.
+    /// References, as any page has them: dropping the last one frees the page.
     refs: Word,
     /// Other address spaces that have the table in their trees.
     sharers: Word,

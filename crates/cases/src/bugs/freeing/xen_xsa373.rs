@@ -28,7 +28,8 @@ const TAG: u8 = 0;
 const PENDING: u64 = 0;
 const DONE: u64 = 1;
 
-/// CPU 0 takes pages 0 and 1 from a device, one after the other. CPU 1 is the IOMMU, through which the device works all the time.
+/// CPU 0 takes pages 0 and 1 from a device, one after the other. CPU 1 is the IOMMU, through which the device works all
+/// the time.
 #[derive(Debug)]
 pub(crate) struct Timeout {
     variant: Variant,

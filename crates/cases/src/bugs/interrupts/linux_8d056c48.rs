@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     title: "CPU hotplug, smp: flush any pending IPI callbacks before CPU offline",
     rules: &[13],
     about: "A call is queued for a CPU that has its interrupts off, on its way off line; it dies with the call \
-            in its queue, and whoever waits for it waits for ever.",
+            in its queue, and its sender waits for ever.",
     ends: "no CPU can go on: CPU 0 waits for cpu1.queue to change from 0x1",
     engine: "hotplug-under-load",
     ..Bug::race(Memory::Tso, Offline::model)
@@ -32,7 +32,7 @@ const CALL: u8 = 0;
 pub(crate) struct Offline {
     variant: Variant,
     machine: Machine,
-    /// Held while somebody sends calls, and while a CPU is taken off: nobody is in the middle of sending then.
+    /// Held while a CPU sends calls, and while one is taken off line: then no CPU is in the middle of sending.
     hotplug: Lock,
     online: Word,
     /// Calls in the queue of CPU 1.

@@ -40,8 +40,9 @@ struct UserProgram {
     done: Word,
 }
 
-/// CPU 0 runs one of two threads of a process, which registers for global barriers and then relies on them: it leaves the
-/// fence of its fast side to the other. The second thread sleeps. CPU 1 runs another process, which takes the slow side.
+/// CPU 0 runs one of two threads of a process, which registers for global barriers and then relies on them: it leaves
+/// the fence of its fast side to the other. The second thread sleeps. CPU 1 runs another process, which takes the slow
+/// side.
 #[derive(Debug)]
 pub(crate) struct Register {
     variant: Variant,
@@ -67,8 +68,8 @@ impl Register {
         })
     }
 
-    /// Registers the process of CPU 0. With one user the kernel would set its own copy here; with two it has all CPUs set
-    /// theirs that run the process.
+    /// Registers the process of CPU 0. With one user the kernel would set its own copy here; with two it has all CPUs
+    /// set theirs that run the process.
     fn register_process(&self) {
         sync::note("register");
         self.calls.call(0, RUNNING, SYNC);

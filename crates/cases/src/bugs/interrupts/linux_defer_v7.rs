@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
     arch: "x86 (page-table isolation)",
     rules: &[5, 8],
     about: "An entry loads the kernel's root, flushes, and then marks the CPU as one to interrupt: between the two it \
-            may fill again, and whoever unmaps something leaves it out.",
+            may fill again, and a CPU that unmaps something sends it no IPI.",
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
     // Each side changes one word and reads the other behind a locked instruction, which is a full barrier on x86 and nowhere else.

@@ -14,8 +14,8 @@ pub(super) const BUG: Bug = Bug {
     year: 2024,
     title: "fork: defer linking file vma until vma is fully initialized",
     rules: &[10],
-    about: "fork hangs a new area into its file's tree and makes the area's own lock afterwards; whoever finds the area in between \
-            passes without a lock and releases the new one.",
+    about: "fork hangs a new area into its file's tree and makes the area's own lock afterwards; a CPU that finds the area in between \
+            goes on without a lock and releases the new one.",
     ends: "releases a lock of the area that it does not hold",
     engine: "upgrade-vs-last-drop",
     ..Bug::race(Memory::Tso, Fork::model)

@@ -12,7 +12,7 @@ pub(super) const BUG: Bug = Bug {
     year: 2025,
     title: "kernel: be more careful about dup_mmap() failures and uprobe registering",
     rules: &[10],
-    about: "Whoever registers a probe finds a half-copied space through the file that one of its areas maps, and walks into the hole \
+    about: "A thread that registers a probe finds a half-copied space through the file that one of its areas maps, and walks into the hole \
             that a failed fork leaves.",
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",

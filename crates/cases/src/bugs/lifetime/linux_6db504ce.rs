@@ -1,4 +1,5 @@
-//! KSM, which is switched off, waits for the lock of the areas and then walks areas that exit has destroyed under that lock.
+//! KSM, which is switched off, waits for the lock of the areas and then walks areas that exit has destroyed under that
+//! lock.
 
 use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};

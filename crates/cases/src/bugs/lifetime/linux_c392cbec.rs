@@ -24,7 +24,8 @@ pub(super) const BUG: Bug = Bug {
 const SPACE: usize = 0;
 const TAG: u8 = 0;
 
-/// CPU 0 runs a thread that uses the mapped ring and unmaps it; CPU 1 runs one that unregisters it and closes the context.
+/// CPU 0 runs a thread that uses the mapped ring and unmaps it; CPU 1 runs one that unregisters it and closes the
+/// context.
 #[derive(Debug)]
 struct Ring {
     variant: Variant,
@@ -67,7 +68,8 @@ impl Ring {
         self.put();
     }
 
-    /// Drops a reference to the context. With the last, the rings that were unregistered before are freed since the fix.
+    /// Drops a reference to the context. With the last, the rings that were unregistered before are freed since the
+    /// fix.
     fn put(&self) {
         if self.context.refs.fetch_sub(1, AcqRel) == 1 && self.variant == Variant::Fixed {
             hw::free_frame(1);

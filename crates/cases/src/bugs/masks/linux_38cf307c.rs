@@ -122,7 +122,7 @@ impl UseMm {
         hw::install(Some(BORROWED), tag(BORROWED), how);
     }
 
-    /// Flushes what is loaded if that is said to be the space; else notes that a switch to it must flush.
+    /// Flushes what is loaded if that is said to be the space; otherwise notes that a switch to it must flush.
     fn flush_request(&self) {
         if self.thread.active.load(Relaxed) == BORROWED as u64 {
             hw::flush_tag(tag(self.thread.loaded.load(Relaxed) as usize));

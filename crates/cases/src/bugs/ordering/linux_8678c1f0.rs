@@ -102,7 +102,7 @@ impl AsidVersion {
             (1..=LAST_ASID).for_each(|asid| hw::broadcast(Whose::Tag(asid as u8), Which::All));
         }
         if self.variant == Variant::Fixed {
-            // Whoever was here before must look at the id again.
+            // A CPU that ran the space before must look at the id again.
             space.mm.mask.store(1 << cpu, Relaxed);
         }
         space.id.store(id, Release);

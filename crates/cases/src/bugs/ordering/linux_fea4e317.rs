@@ -61,7 +61,8 @@ pub(crate) enum Mark {
     Ordered,
 }
 
-/// CPU 0 takes a page away. CPU 1, whose bit and translations are left from an earlier run, switches to the space and uses it.
+/// CPU 0 takes a page away. CPU 1, whose bit and translations are left from an earlier run, switches to the space and
+/// uses it.
 #[derive(Debug)]
 pub(crate) struct Window {
     mark: Mark,

@@ -1,4 +1,4 @@
-//! A page-table node is recycled while somebody walks it without a lock.
+//! A page-table node is recycled while a CPU walks it without a lock.
 
 use crate::bugs::Bug;
 use crate::protocols::Lock;
@@ -29,8 +29,8 @@ const KERNEL: usize = 0;
 const TAG: u8 = 0;
 const TABLE: u64 = 1;
 
-/// CPU 0 unmaps the last kernel page of a table. CPU 1 looks an address up in the kernel's page table by software, as the
-/// MMU would.
+/// CPU 0 unmaps the last kernel page of a table. CPU 1 looks an address up in the kernel's page table by software, as
+/// the MMU would.
 #[derive(Debug)]
 pub(crate) struct Recycle {
     variant: Variant,

@@ -31,7 +31,8 @@ const IPI: u8 = 0;
 /// CPUs that meet.
 const CPUS: u64 = 2;
 
-/// CPU 0 clears an entry and calls all CPUs together, each of which flushes; the counter has what the last rendezvous left.
+/// CPU 0 clears an entry and calls all CPUs together, each of which flushes; the counter has what the last rendezvous
+/// left.
 #[derive(Debug)]
 pub(crate) struct Rendezvous {
     variant: Variant,

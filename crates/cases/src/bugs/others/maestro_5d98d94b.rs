@@ -30,8 +30,8 @@ const CALL: u64 = 1;
 const REGISTERS: [u64; PAGES] = [1, 2];
 const MEMORY: [u64; PAGES] = [3, 4];
 
-/// CPU 0's driver gives back the addresses at which it had its device's registers: they lead to memory again. CPU 1 is in
-/// the kernel, and has used the registers too.
+/// CPU 0's driver gives back the addresses at which it had its device's registers: they lead to memory again. CPU 1 is
+/// in the kernel, and has used the registers too.
 #[derive(Debug)]
 pub(crate) struct DropMmio {
     variant: Variant,

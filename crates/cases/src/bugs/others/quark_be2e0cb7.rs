@@ -74,7 +74,8 @@ impl Program for Signal {
         if cpu == 0 { self.unmap() } else { hw::touch(0) }
     }
 
-    /// The signal takes the virtual CPU out of the guest; it comes back into the guest's handler of an injected interrupt.
+    /// The signal takes the virtual CPU out of the guest; it comes back into the guest's handler of an injected
+    /// interrupt.
     fn interrupt(&self, _cpu: usize, _line: u8) {
         hw::user(false);
         self.left.store(1, Release);

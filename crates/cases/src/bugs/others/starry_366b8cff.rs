@@ -29,8 +29,8 @@ const FLUSH_PAGE: u64 = 1;
 /// The areas that map the cached page: each at a page of its own. CPU 0 populates the first.
 const AREAS: [usize; 2] = [0, 1];
 
-/// A file mapping was split by mprotect. CPU 0 faults in one part, which evicts a page of the cache that both parts map.
-/// A thread of the same process runs on CPU 1.
+/// A file mapping was split by mprotect. CPU 0 faults in one part, which evicts a page of the cache that both parts
+/// map. A thread of the same process runs on CPU 1.
 #[derive(Debug)]
 pub(crate) struct Evict {
     variant: Variant,

@@ -29,8 +29,8 @@ struct Allocator {
     numbers: Numbers,
 }
 
-/// Global numbers: 0, 1 and 2. A tag more exists in hardware. The counter of those to be had is left out: nobody asks for
-/// a number while it is zero.
+/// Global numbers: 0, 1 and 2. A tag more exists in hardware. The counter of those to be had is left out: nobody asks
+/// for a number while it is zero.
 #[derive(Debug)]
 struct Numbers {
     /// Taken, as bits; freed ones among them.

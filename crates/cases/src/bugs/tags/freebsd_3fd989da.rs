@@ -1,4 +1,4 @@
-//! A flush invalidates the other CPUs' generations only after it has looked whom to interrupt.
+//! A flush invalidates the other CPUs' generations only after it has chosen the CPUs to interrupt.
 
 use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};

@@ -30,7 +30,8 @@ const PAGES: usize = 2;
 
 /// Two pages were used one by one and promoted to a superpage since. Now the superpage is removed.
 ///
-/// The superpage's own entry is left out of the model: a flush of any address inside drops it, and both variants do that.
+/// The superpage's own entry is left out of the model: a flush of any address inside drops it, and both variants do
+/// that.
 #[derive(Debug)]
 pub(crate) struct Superpage {
     variant: Variant,

@@ -35,8 +35,8 @@ struct Gathered {
     unshared_tables: bool,
 }
 
-/// Two processes map a huge file, and share the page table for it. CPU 0 unmaps it from A, then works for B; a thread of
-/// A runs on CPU 1.
+/// Two processes map a huge file, and share the page table for it. CPU 0 unmaps it from A, then works for B; a thread
+/// of A runs on CPU 1.
 #[derive(Debug)]
 pub(crate) struct Unshare {
     variant: Variant,

@@ -29,7 +29,7 @@ const PROTECTED: u64 = 2;
 const NUM_MASK: usize = 1;
 /// Units are 2 pages, 64, ... by SCALE on real machines; here there is one scale.
 const UNIT: usize = 2;
-/// The largest range that the operand can express; whoever has more flushes everything.
+/// The largest range that the operand can express; a caller with a larger one flushes everything.
 const MOST_PAGES: usize = (NUM_MASK + 1) * UNIT;
 
 /// Live migration of a guest: all its pages are write-protected, so that writes show from now on.

@@ -1,4 +1,4 @@
-//! A virtual CPU loads its guest's root before the guest has a VMID, and somebody else allocates one.
+//! A virtual CPU loads its guest's root before the guest has a VMID, and another CPU allocates one.
 
 use crate::bugs::Bug;
 use crate::protocols::Lock;

@@ -58,8 +58,9 @@ struct Guest {
     vmid: Word,
 }
 
-/// CPU 0 has made all preparations to run virtual CPU 0 of the guest, or makes them now, when another guest has used up the VMIDs;
-/// then it enters. CPU 1 prepares virtual CPU 1 of the same guest. Then the host takes a page from the guest.
+/// CPU 0 has made all preparations to run virtual CPU 0 of the guest, or makes them now, when another guest has used up
+/// the VMIDs; then it enters. CPU 1 prepares virtual CPU 1 of the same guest. Then the host takes a page from the
+/// guest.
 #[derive(Debug)]
 struct Vmid {
     update: Update,
@@ -112,7 +113,7 @@ impl Vmid {
         self.guest.lock.unlock();
     }
 
-    /// Enters the guest, if the generation is still the current one; else there would be preparations again.
+    /// Enters the guest, if the generation is still the current one; otherwise it would prepare again.
     fn enter(&self) {
         if !self.is_stale() {
             let vmid = self.guest.vmid.load(Relaxed) as u8;

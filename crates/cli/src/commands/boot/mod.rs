@@ -22,7 +22,8 @@ use report::Row;
 /// Runs `shootdown boot`.
 ///
 /// # Errors
-/// Arguments that cannot be used, programs that are missing, a kernel that does not build, output that cannot be written.
+/// Arguments that cannot be used, programs that are missing, a kernel that does not build, output that cannot be
+/// written.
 pub fn boot(args: &BootArgs) -> Result<ExitCode, Failure> {
     let plan = Plan::of(args)?;
     if cfg!(not(unix)) {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Time that counts at most between two looks: after a longer gap this program was stopped, and the machine perhaps with it.
+/// Time that counts at most between two looks: after a longer gap this program was stopped, and the machine perhaps
+/// with it.
 const GAP: Duration = Duration::from_secs(1);
 /// Linux counts time of CPUs in hundredths of a second, for programs.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Adds up the time for which a process ran, or had nothing to do. A host that stops the process, or is busy with others, adds
-/// nothing: so a machine that is kept from running is not taken for one that hangs, and one that spins is.
+/// Adds up the time for which a process ran, or had nothing to do. A host that stops the process, or is busy with
+/// others, adds nothing: so a machine that is kept from running is not taken for one that hangs, and one that spins is.
 #[derive(Debug)]
 pub struct OwnTime {
     process: u32,

@@ -34,7 +34,8 @@ pub const SCENARIOS: [&str; 18] = [
 
 /// What the kernel runs for counting.
 const COUNTED: [&str; 2] = ["count-one", "count-three"];
-/// CPUs that counting takes: one that flushes and three that must be told, up to those that the usual kernel has room for.
+/// CPUs that counting takes: one that flushes and three that must be told, up to those that the usual kernel has room
+/// for.
 const COUNTED_CPUS: RangeInclusive<usize> = 4..=USUAL_CPUS;
 
 /// Linux's short cut of 2020, as a rule to break.

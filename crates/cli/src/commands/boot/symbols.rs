@@ -38,8 +38,8 @@ impl Symbols {
         Some((begin, next.0))
     }
 
-    /// The address to which a call returns, with the function that made the call: one that never returns may be the last
-    /// instruction of its function.
+    /// The address to which a call returns, with the function that made the call: one that never returns may be the
+    /// last instruction of its function.
     pub fn caller(&self, returns_to: u64) -> String {
         self.name(returns_to.saturating_sub(1))
     }

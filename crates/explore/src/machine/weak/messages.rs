@@ -20,7 +20,7 @@ pub(crate) const FREE: u8 = u8::MAX;
 /// A message whose writer is not known (any more).
 pub(crate) const NOBODY: u8 = u8::MAX;
 
-/// A store that somebody may still read.
+/// A store that some CPU may still read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) cell: u16,
@@ -34,15 +34,15 @@ pub(crate) struct Message {
     pub(crate) writer: u8,
 }
 
-/// Memory, views of CPUs, and views on their way with interrupts. A word without messages has one, whose value is in the
-/// state's own words and whose view is empty.
+/// Memory, views of CPUs, and views on their way with interrupts. A word without messages has one, whose value is in
+/// the state's own words and whose view is empty.
 ///
-/// Rows are views, one number a word, two for what each CPU uses (`uses.rs`), and a last one for the order of fences, all of one
-/// width.
+/// Rows are views, one number a word, two for what each CPU uses (`uses.rs`), and a last one for the order of fences,
+/// all of one width.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Weak {
     pub(crate) width: usize,
-    /// Whether page walks read what their CPU knew at its last barrier, or newer; else what it knows.
+    /// Whether page walks read what their CPU knew at its last barrier, or newer; otherwise what it knows.
     lags: bool,
     /// Whether fences are kept in order, since one may go before another that has run (`orders.rs`).
     pub(super) keeps: bool,
@@ -175,7 +175,8 @@ impl Weak {
         entry(self.walked()).max(entry(WALK)).into()
     }
 
-    /// A barrier against hardware: from here on walks read, and interrupts carry, what `cpu` knows of the first `words`.
+    /// A barrier against hardware: from here on walks read, and interrupts carry, what `cpu` knows of the first
+    /// `words`.
     pub(crate) fn synchronize(&mut self, cpu: usize, words: usize) {
         let (from, to) = (self.span(cpu, CURRENT).start, self.span(cpu, SYNCED).start);
         self.views.copy_within(from..from + words, to);
@@ -238,8 +239,8 @@ impl Weak {
         index
     }
 
-    /// Drops what no CPU can read any more, nor its walks of one of the first `watched` words. `reads` says whether a CPU may
-    /// ever use a word again.
+    /// Drops what no CPU can read any more, nor its walks of one of the first `watched` words. `reads` says whether a
+    /// CPU may ever use a word again.
     pub(crate) fn prune(&mut self, watched: usize, reads: impl Fn(usize, u16) -> bool) {
         let mut start = 0;
         while start < self.messages.len() {

@@ -3,9 +3,10 @@
 //! # Sequentially consistent fences
 //!
 //! RC11 asks for one order of all of them in which none comes before another that it must follow: by happens-before, or
-//! because something after the one is read or overwritten by something before the other. Fences that run one after the other
-//! get that order by a view of their own, which each takes over and adds its own to. That is all there is to it on two CPUs whose
-//! interrupts follow stores. Otherwise an execution may run a fence before another that it follows in this order. On three CPUs:
+//! because something after the one is read or overwritten by something before the other. Fences that run one after the
+//! other get that order by a view of their own, which each takes over and adds its own to. That is all there is to it
+//! on two CPUs whose interrupts follow stores. Otherwise an execution may run a fence before another that it follows in
+//! this order. On three CPUs:
 //!
 //! ```text
 //! CPU 0        CPU 1        CPU 2
@@ -23,11 +24,12 @@
 //! raises the interrupt
 //! ```
 //!
-//! So there fences are kept in a list, as stores are, and one may go before others that have run. Then what came
-//! after those must not have overlooked what is known at the new one (`limits`), and whoever knows of them knows that, too.
-//! It may go there only if one of those that it passes led to it (`causes`), or to another fence that has gone before it: with
-//! neither, the passed fences and all that they led to can run after it just as well, in the same order, and that execution turns round
-//! fewer fences. For what they led to knows of them, and so contains no fence but them and nothing that the new one needs.
+//! So there fences are kept in a list, as stores are, and one may go before others that have run. Then what came after
+//! those must not have overlooked what is known at the new one (`limits`), and a thread that knows of them knows that,
+//! too. It may go there only if one of those that it passes led to it (`causes`), or to another fence that has gone
+//! before it: with neither, the passed fences and all that they led to can run after it just as well, in the same
+//! order, and that execution turns round fewer fences. For what they led to knows of them, and so contains no fence but
+//! them and nothing that the new one needs.
 
 use crate::machine::weak::messages::{ACQUIRE, CURRENT, FREE, Message, NOBODY, RELEASE, Weak, join};
 
@@ -108,7 +110,8 @@ impl Weak {
         self.changed = true;
     }
 
-    /// A sequentially consistent fence, before the last `later` of those that are kept in order. Whether it may go there.
+    /// A sequentially consistent fence, before the last `later` of those that are kept in order. Whether it may go
+    /// there.
     pub(crate) fn full_fence(&mut self, cpu: usize, later: usize) -> Result<bool, &'static str> {
         self.take_over(cpu, CURRENT, ACQUIRE);
         let order = self.order();
@@ -168,7 +171,8 @@ impl Weak {
         Ok(true)
     }
 
-    /// Whether a fence of `cpu` may go before those from `place` on: one of them led to it, or to another that went before.
+    /// Whether a fence of `cpu` may go before those from `place` on: one of them led to it, or to another that went
+    /// before.
     fn passes(&self, cpu: usize, place: usize) -> bool {
         let range = self.range(self.order());
         self.causes[cpu] >> place != 0

@@ -32,7 +32,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         passable as u8
     }
 
-    /// Makes the next step of `cpu`, which concerns messages and passes over `newer` of them; `None` if it is another step.
+    /// Makes the next step of `cpu`, which concerns messages and passes over `newer` of them; `None` if it is another
+    /// step.
     pub(crate) fn recall(&mut self, work: &mut Work<S::Device>, cpu: usize, newer: u8) -> Option<Moved> {
         let node = work.node(&self.layout, cpu);
         let newer = usize::from(newer);
@@ -71,8 +72,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         Ok(Some(value))
     }
 
-    /// Whether a load is all of a wait's evaluation, and that is false. Such a load is as good as none: what it adds to the
-    /// CPU's view only takes executions away, and the evaluation that ends the wait reads again.
+    /// Whether a load is all of a wait's evaluation, and that is false. Such a load is as good as none: what it adds to
+    /// the CPU's view only takes executions away, and the evaluation that ends the wait reads again.
     fn falls_asleep(&mut self, node: u32, value: u16) -> Result<bool> {
         if !self.nodes[node as usize].begins_wait {
             return Ok(false);
@@ -244,9 +245,10 @@ impl<S: Scenario> Machine<'_, '_, S> {
         }
     }
 
-    /// Drops messages that no CPU will read: those of words that a CPU does not use any more count as read by it. Hardware
-    /// may read those that it watches at any time. Where footprints are too small, in a round that does not count, this takes
-    /// executions away and adds none; fences are kept for every CPU that has not finished, since forgetting them would.
+    /// Drops messages that no CPU will read: those of words that a CPU does not use any more count as read by it.
+    /// Hardware may read those that it watches at any time. Where footprints are too small, in a round that does not
+    /// count, this takes executions away and adds none; fences are kept for every CPU that has not finished, since
+    /// forgetting them would.
     pub(crate) fn drop_unread(&mut self, work: &mut Work<S::Device>) -> Result<()> {
         if work.weak.messages.is_empty() {
             return Ok(());
@@ -313,8 +315,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         })
     }
 
-    /// Whether `cpu` knows all messages of a word that hardware does not read. A store to it may come before whatever others do:
-    /// they may go on reading what is older, and store what goes before.
+    /// Whether `cpu` knows all messages of a word that hardware does not read. A store to it may come before whatever
+    /// others do: they may go on reading what is older, and store what goes before.
     fn knows_all(&self, weak: &Weak, cpu: usize, cell: u16) -> bool {
         usize::from(cell) >= self.layout.watched && weak.oldest(cpu, cell) == weak.newest(cell)
     }

@@ -1,9 +1,9 @@
 //! What CPUs use that may be given away: frames, tables and roots of the device, and memory around words.
 //!
-//! A CPU that gives something away must know that each CPU's last use of it is over: by happens-before, as of plain accesses in
-//! C++, which hardware's are. So each CPU has two words more, of which it alone stores. Whenever a use ends, a message says what was
-//! used; views carry these messages as they carry others. No message that the giver's view does not have may name what is
-//! given away.
+//! A CPU that gives something away must know that each CPU's last use of it is over: by happens-before, as of plain
+//! accesses in C++, which hardware's are. So each CPU has two words more, of which it alone stores. Whenever a use
+//! ends, a message says what was used; views carry these messages as they carry others. No message that the giver's
+//! view does not have may name what is given away.
 //!
 //! This finds a missing release where a CPU has only read, and no store comes too early.
 

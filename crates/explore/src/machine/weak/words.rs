@@ -8,8 +8,8 @@ use crate::machine::step::Machine;
 use crate::machine::weak::messages::{ACQUIRE, Message, NOBODY};
 use crate::machine::world::World;
 
-/// Which store a load or read-modify-write read past, and why it may; which one a store goes before; or how many fences a
-/// fence goes before.
+/// Which store a load or read-modify-write read past, and why it may; which one a store goes before; or how many fences
+/// a fence goes before.
 pub(crate) fn passed<S: Scenario>(
     machine: &Machine<'_, '_, S>,
     world: &World<'_, S>,

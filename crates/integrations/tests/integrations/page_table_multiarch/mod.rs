@@ -1,4 +1,5 @@
-//! Real page tables of the crate, in the host's memory: what changes is flushed by the engine, and nothing else flushes.
+//! Real page tables of the crate, in the host's memory: what changes is flushed by the engine, and nothing else
+//! flushes.
 
 mod tables;
 

@@ -145,7 +145,8 @@ impl<T: PinTags> PinTags for Brittle<T> {
     }
 }
 
-/// A counted pointer. Under Miri the memory goes with the last one; else it stays, and whoever uses it is found out.
+/// A counted pointer. Under Miri the memory goes with the last one; otherwise it stays, and a use after that is
+/// detected.
 pub struct Counted<K: machine::Kind>(NonNull<Object<K>>);
 
 pub struct Object<K: machine::Kind> {

@@ -1,5 +1,5 @@
-//! Every callback unwinds, in every operation, at each of its calls, before and after its work; and safe code goes on in each
-//! of three ways. `docs/hard-life.md` says what holds.
+//! Every callback unwinds, in every operation, at each of its calls, before and after its work; and safe code goes on
+//! in each of three ways. `docs/hard-life.md` says what holds.
 
 mod brittle;
 mod directed;
@@ -168,7 +168,7 @@ fn behind<K: Kind>(machine: &TestMachine<K>) {
     machine.unmap(0, A, 1);
 }
 
-/// All tags are in use, and the next is to be taken from somebody.
+/// All tags are in use, and the next is to be taken from another space.
 fn short_of_tags<K: Kind>(machine: &TestMachine<K>) {
     usual(machine);
     for space in [2, 3, B] {

@@ -1,5 +1,5 @@
-//! SD-20: a CPU acknowledges as it comes into the kernel, with interrupts off: a thread that is moved meanwhile would acknowledge for
-//! another CPU, which has not flushed.
+//! SD-20: a CPU acknowledges as it comes into the kernel, with interrupts off: a thread that is moved meanwhile would
+//! acknowledge for another CPU, which has not flushed.
 
 use kernel::*;
 

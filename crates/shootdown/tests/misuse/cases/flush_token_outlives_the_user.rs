@@ -1,4 +1,4 @@
-//! SD-10: whoever waits for a flush keeps the space alive until it is over.
+//! SD-10: a caller that waits for a flush keeps the space alive until it is over.
 
 use kernel::*;
 

@@ -1,4 +1,4 @@
-//! SD-14: a range that is misaligned, empty or too long is refused before anybody flushes it.
+//! SD-14: a range that is misaligned, empty or too long is refused before any CPU flushes it.
 
 use kernel::*;
 
