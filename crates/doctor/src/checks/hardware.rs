@@ -171,7 +171,7 @@ fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
         check(
             "install-flush",
             "a tag that another space had is loaded with Flush",
-            "They go. On hardware without tags every install does this.",
+            "They are dropped. On hardware without tags every install does this.",
             "with OnInstall::Flush drop the tag's entries: they are another space's, or old",
             &["install-root"],
             || one_cpu(reuses::<P>),

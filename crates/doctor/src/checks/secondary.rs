@@ -21,8 +21,7 @@ pub(super) fn answers<P: PlatformUnderTest>() -> Check<P> {
         name: "secondary-done",
         about: "two CPUs post to the IOMMU's queue, and ask whether it has worked that off",
         method: "secondary_is_done",
-        clause: "Whether secondary TLBs have worked off their queue up to `position`: they use nothing any more that was to be \
-                 dropped",
+        clause: "Whether secondary TLBs have worked off their queue up to `position`: they no longer use what they had to drop",
         remedy: "compare the position with what the device wrote last, after everything before it: frames are reused as soon \
                  as the answer is true, and a flush waits for ever where it stays false",
         needs: &["cpu", "context"],
@@ -45,7 +44,7 @@ pub(super) fn flushes<P: PlatformUnderTest>() -> Vec<Check<P>> {
         name,
         about,
         method: "invalidate_secondary",
-        clause: "Has secondary TLBs drop what `request` covers of `space`, or of kernel memory where there is none",
+        clause: "Has secondary TLBs drop what `request` covers of `space`, or of kernel memory if that is `None`",
         remedy,
         needs,
         memories: ONE,
