@@ -29,11 +29,11 @@ const WALKS: u64 = 1 << 4;
 pub(crate) struct Queue {
     /// The CPU that is an IOMMU, and the space that it shares.
     shares: OnceLock<(usize, usize)>,
-    /// Per CPU: what it posted since it last rang.
+    /// Per CPU: what it posted since it last submitted its commands.
     staged: Vec<Word>,
-    /// Per CPU: the place of its last ring.
-    rung: Vec<Word>,
-    /// How many times somebody rang, and how many of them were worked off.
+    /// Per CPU: the place of what it submitted last.
+    submitted: Vec<Word>,
+    /// How many batches were submitted, and how many of them were worked off.
     posted: Word,
     done: Word,
     slots: [Word; SLOTS],
@@ -45,7 +45,7 @@ impl Queue {
         Self {
             shares: OnceLock::new(),
             staged: words("commands"),
-            rung: words("rung"),
+            submitted: words("submitted"),
             posted: Word::new("posted", 0),
             done: Word::new("done", 0),
             slots: std::array::from_fn(|_| Word::new("command", 0)),
@@ -72,7 +72,7 @@ impl Queue {
     }
 
     #[track_caller]
-    fn ring(&self) -> u64 {
+    fn submit(&self) -> u64 {
         let commands = self.staged[sync::cpu()].swap(0, Relaxed);
         let at = self.posted.fetch_add(1, AcqRel);
         if let Some(iommu) = self.iommu() {
@@ -81,7 +81,7 @@ impl Queue {
             slot.swap(commands | WRITTEN, AcqRel);
             sync::raise(iommu, COMMANDS);
         }
-        self.rung[sync::cpu()].store(at + 1, Relaxed);
+        self.submitted[sync::cpu()].store(at + 1, Relaxed);
         at + 1
     }
 
@@ -120,20 +120,22 @@ impl Queue {
         if self.iommu().is_some() { self.done.load(Acquire) } else { self.posted.load(Acquire) }
     }
 
-    /// Whether all that this CPU rang for was worked off.
+    /// Whether all that this CPU submitted was worked off.
     pub(crate) fn is_worked_off(&self) -> bool {
-        self.carried_out() >= self.rung[sync::cpu()].load(Relaxed)
+        self.carried_out() >= self.submitted[sync::cpu()].load(Relaxed)
     }
 
     /// Waits until it was.
     pub(crate) fn await_worked_off(&self) {
-        let rung = self.rung[sync::cpu()].load(Relaxed);
-        sync::wait_until(|| self.carried_out() >= rung);
+        let submitted = self.submitted[sync::cpu()].load(Relaxed);
+        sync::wait_until(|| self.carried_out() >= submitted);
     }
 
     /// Names the words for drawings.
     pub(crate) fn name(&self, registry: &mut Registry) {
-        for (cpu, word) in [&self.staged, &self.rung].into_iter().flat_map(|list| list.iter().enumerate()) {
+        for (cpu, word) in
+            [&self.staged, &self.submitted].into_iter().flat_map(|list| list.iter().enumerate())
+        {
             registry.local(cpu, format!("cpu{cpu}"), word);
         }
         registry.object("queue", &self.posted);
@@ -162,7 +164,7 @@ impl Commands for Sim {
     }
     #[track_caller]
     fn post_wait(&self) -> u64 {
-        self.0.queue.ring()
+        self.0.queue.submit()
     }
     fn carried_out(&self) -> u64 {
         self.0.queue.carried_out()

@@ -67,6 +67,8 @@
 //! - In the repository: the book (`docs/book/src/SUMMARY.md`: concepts, porting, a glossary with Linux's names),
 //!   `ARCHITECTURE.md`, `INVARIANTS.md`, `CAVEATS.md`
 #![no_std]
+// Documents are of all features; without the tags of a CPU, links to them lead nowhere.
+#![cfg_attr(not(feature = "per-cpu-tags"), allow(rustdoc::broken_intra_doc_links))]
 #![deny(unsafe_code)]
 
 #[cfg(not(target_has_atomic = "64"))]

@@ -222,7 +222,7 @@ pub unsafe trait Platform: Sync + Sized {
     /// }
     /// impl Queue {
     ///     fn invalidate_secondary(&self) -> u64 {
-    ///         // ... lock, write the descriptors and the one that writes `done`, ring, unlock ...
+    ///         // ... lock, write the descriptors and the one that writes `done`, move the tail, unlock ...
     ///         self.posted.fetch_add(1, Ordering::Relaxed) + 1
     ///     }
     ///     fn secondary_is_done(&self, position: u64) -> bool {

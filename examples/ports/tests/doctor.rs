@@ -49,7 +49,7 @@ const SOUND: &[(&str, usize, Examine)] = &[
     ("kernel", 27, shootdown_doctor::examine::<kernel::PlatformUnderTest>),
 ];
 
-/// What is said of each of them. They are examined once and by one thread: a kernel's count of preemption is a static.
+/// Their reports. One thread examines each platform once: a kernel's count of preemption is a static.
 static REPORTS: LazyLock<Vec<Report>> =
     LazyLock::new(|| SOUND.iter().map(|(_, _, examine)| examine()).collect());
 

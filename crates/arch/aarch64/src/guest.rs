@@ -17,7 +17,7 @@ pub struct Guests {
     pub errata: Errata,
 }
 
-/// What is flushed.
+/// The entries that a flush drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestFlush {
     /// Pages of a guest, and then all entries of stage 1: entries that combine both stages are found only by virtual

@@ -1,7 +1,7 @@
 //! Stacks whose addresses differ in their upper bits alone.
 //!
 //! Code leaves pointers to its stack behind in places that nothing will read, and puts smaller values over parts of
-//! them. What is left tells two runs apart that go on alike, unless stacks lie so that those parts are equal, or can be
+//! them. The rest tells two runs apart that go on alike, unless stacks lie so that those parts are equal, or can be
 //! recognized ([`crate::code::image`]).
 
 use crate::code::image;

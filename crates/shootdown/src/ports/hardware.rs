@@ -97,8 +97,8 @@ pub trait Commands: Ports {
     fn post_root(&self, root: u64);
     /// Posts: drop everything, kernel memory too.
     fn post_all(&self);
-    /// Posts a command that says when those before it are done (VT-d: a wait descriptor; SMMU: `CMD_SYNC`), rings, and
-    /// returns its place: 1 or more, and higher than of all before it.
+    /// Posts a command that says when those before it are done (VT-d: a wait descriptor; SMMU: `CMD_SYNC`), and tells
+    /// the IOMMU. Returns the command's place: 1 or more, and higher than of all before it.
     fn post_wait(&self) -> u64;
     /// The place of the last such command that was carried out. What the IOMMU did before is over (an acquire load).
     fn carried_out(&self) -> u64;

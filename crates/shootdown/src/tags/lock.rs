@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 pub(crate) struct TagLock(Word);
 
 /// The lock, held.
-pub(crate) struct Residue<'a>(&'a Word);
+pub(crate) struct Guard<'a>(&'a Word);
 
 impl TagLock {
     const_fn! {
@@ -23,7 +23,7 @@ impl TagLock {
     }
 
     /// Takes the lock; interrupts are off.
-    pub(crate) fn lock(&self) -> Residue<'_> {
+    pub(crate) fn lock(&self) -> Guard<'_> {
         sync::retry(|| {
             // ORDER: relaxed; the value only decides whether to try (`two_spaces_take_a_tag`).
             if self.0.load(Ordering::Relaxed) != 0 {
@@ -32,11 +32,11 @@ impl TagLock {
             // ORDER(SD-12): what the last holder did to the tables before what this one reads of them; partner: `drop`.
             self.0.compare_exchange(0, 1, Site::TagLock.acquire(), Ordering::Relaxed).ok()
         });
-        Residue(&self.0)
+        Guard(&self.0)
     }
 }
 
-impl Drop for Residue<'_> {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // ORDER(SD-12): what this holder did before the next one reads it; partner: `lock`.
         self.0.store(0, Site::TagUnlock.release());
