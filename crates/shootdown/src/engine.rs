@@ -408,7 +408,9 @@ impl<P: Platform> Shootdown<P> {
             return;
         }
         self.platform().send_ipis(cpus);
-        cpus.for_each(|cpu| self.platform().event(Event::IpiSent(cpu)));
+        // The number of rounds is known, so that the loop is gone where nobody listens to events.
+        cpus.take(cpus.bits().count_ones() as usize)
+            .for_each(|cpu| self.platform().event(Event::IpiSent(cpu)));
     }
 
     /// What `cpu` says it has loaded.

@@ -8,11 +8,12 @@ use crate::percpu::{Loaded, Mode};
 use crate::platform::{IrqReason, OnInstall, Platform};
 use crate::space::{AddressSpace, FRESH, RETIRED, RETIRING};
 use crate::tags::TagPolicy;
-use crate::this_cpu::{Arrival, ThisCpu};
+use crate::this_cpu::{Arrival, Cpu, ThisCpu};
 use crate::ticket::{Awaited, ForeignTicket, Ticket};
 use crate::types::{Levels, Tag};
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
 /// A space that this CPU is about to run in; made by [`Shootdown::enter`]. Interrupts are off as long as it exists.
@@ -24,13 +25,23 @@ use core::sync::atomic::Ordering;
 /// everything is flushed, and this CPU has nothing loaded.
 #[must_use = "dropped unused, this CPU has nothing loaded"]
 pub struct Entry<'a, P: Platform> {
-    this_cpu: ThisCpu<'a, P>,
+    cpu: Cpu<'a, P>,
+    were_on: bool,
     way: Way<'a, P>,
     tag: Tag,
     how: OnInstall,
     /// Not `Send`: another thread runs on another CPU.
     on_this_cpu: PhantomData<*const ()>,
 }
+
+impl<P: Platform> Clone for Way<'_, P> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Way<'_, P> {}
 
 /// How this CPU comes to run in the space, and what a drop undoes.
 enum Way<'a, P: Platform> {
@@ -77,12 +88,11 @@ impl<P: Platform> Shootdown<P> {
     /// unsafe { entry.loaded() };
     /// assert_eq!(load(0x4000), Some(7));
     /// ```
-    #[inline]
+    // A call would pass the entry, eight words, through memory; the long part is out of line.
+    #[inline(always)]
     pub fn enter<'a>(&'a self, space: &'a AddressSpace<P>) -> Entry<'a, P> {
-        self.must_own(space);
         let this_cpu = ThisCpu::enter(self, IrqReason::Switch);
         let loaded = this_cpu.loaded();
-        this_cpu.must_be_on_line(loaded);
         self.must_not_be_retired(space);
         let way = match loaded.how(space.address()) {
             Some(Mode::Active) => Way::Stays,
@@ -91,14 +101,15 @@ impl<P: Platform> Shootdown<P> {
                 Way::Returns
             }
             None => {
+                self.must_own(space);
+                this_cpu.must_be_on_line(loaded);
                 let (arrival, how) = this_cpu.approach_root(space, loaded);
-                let (way, tag) = (Way::Arrives(arrival), arrival.tag);
-                return Entry { this_cpu, way, tag, how, on_this_cpu: PhantomData };
+                return Entry::new(this_cpu, Way::Arrives(arrival), arrival.tag, how);
             }
         };
         let tag = this_cpu.loaded_tag();
         let how = if tag == Tag::NONE { OnInstall::Flush } else { OnInstall::Keep };
-        Entry { this_cpu, way, tag, how, on_this_cpu: PhantomData }
+        Entry::new(this_cpu, way, tag, how)
     }
 
     /// Returns to the space on which this CPU is lazy: user code may run in it, with the root that is loaded. Never
@@ -210,7 +221,13 @@ impl<P: Platform> Shootdown<P> {
     }
 }
 
-impl<P: Platform> Entry<'_, P> {
+impl<'a, P: Platform> Entry<'a, P> {
+    #[inline]
+    fn new(this_cpu: ThisCpu<'a, P>, way: Way<'a, P>, tag: Tag, how: OnInstall) -> Self {
+        let (cpu, were_on) = this_cpu.suspend();
+        Self { cpu, were_on, way, tag, how, on_this_cpu: PhantomData }
+    }
+
     /// The tag to load the root under.
     #[inline]
     pub fn tag(&self) -> Tag {
@@ -237,7 +254,7 @@ impl<P: Platform> Entry<'_, P> {
     /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter).
     #[inline]
     #[expect(unsafe_code, reason = "what the hardware has loaded cannot be seen in any type")]
-    pub unsafe fn loaded(mut self) {
+    pub unsafe fn loaded(self) {
         self.publish();
     }
 
@@ -257,33 +274,36 @@ impl<P: Platform> Entry<'_, P> {
     ///    the load but [`enter_user`](Shootdown::enter_user).
     #[inline]
     #[expect(unsafe_code, reason = "what the hardware will load cannot be seen in any type")]
-    pub unsafe fn will_load(mut self) {
-        debug_assert!(
-            !self.this_cpu.interrupts_were_on(),
-            "interrupts would be on before the root is loaded"
-        );
+    pub unsafe fn will_load(self) {
+        debug_assert!(!self.were_on, "interrupts would be on before the root is loaded");
         self.publish();
     }
 
     #[inline]
-    fn publish(&mut self) {
-        if let Way::Arrives(arrival) = core::mem::replace(&mut self.way, Way::Stays) {
-            debug_assert!(
-                self.this_cpu.loaded() == Loaded::SWITCHING,
-                "this CPU called the engine since `enter`"
-            );
-            self.this_cpu.arrive(arrival);
+    fn publish(self) {
+        let way = self.way;
+        let this_cpu = ManuallyDrop::new(self).resume();
+        if let Way::Arrives(arrival) = way {
+            debug_assert!(this_cpu.loaded() == Loaded::SWITCHING, "this CPU called the engine since `enter`");
+            this_cpu.arrive(arrival);
         }
+    }
+
+    /// The CPU, which has its interrupts on again where the value is dropped.
+    #[inline]
+    fn resume(&self) -> ThisCpu<'a, P> {
+        ThisCpu::resume(self.cpu, self.were_on)
     }
 }
 
 impl<P: Platform> Drop for Entry<'_, P> {
     #[inline]
     fn drop(&mut self) {
+        let this_cpu = self.resume();
         match self.way {
             Way::Stays => {}
-            Way::Returns => self.this_cpu.enter_lazy(),
-            Way::Arrives(arrival) => self.this_cpu.retreat(arrival),
+            Way::Returns => this_cpu.enter_lazy(),
+            Way::Arrives(arrival) => this_cpu.retreat(arrival),
         }
     }
 }

@@ -399,11 +399,10 @@ impl<'a, P: Platform> Flight<'a, P> {
     /// Posts a request to each CPU of a batch that must be signalled, then interrupts those that need it, all at once.
     #[inline]
     fn signal_at_once(self, batch: CpuSet) -> bool {
-        let counters = &self.engine.platform().local(self.sender).own.counters;
         let mut sent = false;
         let interrupted = batch.filtered(|cpu| {
             if !self.must_signal(cpu) {
-                counters.avoided.bump();
+                self.engine.platform().local(self.sender).own.counters.avoided.bump();
                 return false;
             }
             sent = true;

@@ -78,9 +78,18 @@ impl<'a, P: Platform> Deref for ThisCpu<'a, P> {
 }
 
 impl<'a, P: Platform> ThisCpu<'a, P> {
-    /// Whether interrupts are on again when the value is dropped.
-    pub(crate) fn interrupts_were_on(&self) -> bool {
-        self.were_on
+    /// What [`resume`](Self::resume) makes it from again. Interrupts stay off; says whether they were on.
+    #[inline]
+    pub(crate) fn suspend(self) -> (Cpu<'a, P>, bool) {
+        let parts = (self.cpu, self.were_on);
+        core::mem::forget(self);
+        parts
+    }
+
+    /// Undoes [`suspend`](Self::suspend).
+    #[inline]
+    pub(crate) fn resume(cpu: Cpu<'a, P>, were_on: bool) -> Self {
+        Self { cpu, were_on }
     }
 
     /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has no root from
@@ -227,31 +236,37 @@ impl<'a, P: Platform> Cpu<'a, P> {
         Approach { me, previous, now, assignment }
     }
 
-    /// [`load`](Self::load) up to the root, which the embedder loads: what is to be flushed with it, and what
-    /// [`arrive`](Self::arrive) then needs.
+    /// [`load`](Self::load) up to the root, which the embedder loads: what [`arrive`](Self::arrive) then needs, and what
+    /// is to be flushed with the root.
     #[inline]
     pub(crate) fn approach_root<'s>(
         self,
         next: &'s AddressSpace<P>,
         loaded: Loaded,
     ) -> (Arrival<'s, P>, OnInstall) {
+        let (now, tag, how) = self.approach_apart(next, loaded);
+        (Arrival { me: self.me(), next, previous: hw::space_of(loaded), tag, now }, how)
+    }
+
+    /// The long part of it, out of line, whose answer fits into two registers.
+    #[inline(never)]
+    fn approach_apart(self, next: &AddressSpace<P>, loaded: Loaded) -> (u64, Tag, OnInstall) {
         let Approach { me, previous, now, assignment: Assignment { tag, residue } } =
             self.approach(next, loaded);
-        let arrival = Arrival { me, next, previous, tag, now };
         let flush = match residue {
             Residue::UpTo(caught) => caught != now && !without(Rule::SwitchIn),
             Residue::Others => tag == Tag::NONE || !without(Rule::TagReuseFlushes),
             Residue::AllOthers => {
-                self.roll_over(arrival);
+                self.roll_over(Arrival { me, next, previous, tag, now });
                 false
             }
             Residue::Current => false,
         };
         if !flush {
-            return (arrival, OnInstall::Keep);
+            return (now, tag, OnInstall::Keep);
         }
         self.local.own.counters.full.bump();
-        (arrival, OnInstall::Flush)
+        (now, tag, OnInstall::Flush)
     }
 
     /// Loads a space of whose entries under its tag those since generation `caught` must go.

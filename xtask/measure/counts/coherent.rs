@@ -57,8 +57,8 @@ unsafe impl<const ANSWER: u8> SendIpis for Harts<ANSWER> {
     fn send_ipis(&self, cpus: CpuSet) {
         match ANSWER {
             0 => consume([u64::from(cpus.first().number()), cpus.bits(), 0]),
-            1 => cpus.for_each(|cpu| self.coherent_flush_answer(cpu)),
-            _ => cpus.for_each(|cpu| self.coherent_gather_answer(cpu)),
+            1 => self.coherent_flush_answer(cpus),
+            _ => self.coherent_gather_answer(cpus),
         }
     }
 }
@@ -69,16 +69,17 @@ impl<const ANSWER: u8> Harts<ANSWER> {
         self.cpu.store(cpu, Ordering::Relaxed);
     }
 
-    /// A function of its own, so that what an answer costs can be taken away from the initiator's.
+    /// A function of its own, so that what delivery and answers cost can be taken away from the initiator's: it hands
+    /// the set to an interrupt controller, which takes it as a whole.
     #[inline(never)]
-    fn coherent_flush_answer(&self, target: CpuId) {
-        self.answer(target);
+    fn coherent_flush_answer(&self, targets: CpuSet) {
+        targets.for_each(|target| self.answer(target));
     }
 
     /// The same for gathers.
     #[inline(never)]
-    fn coherent_gather_answer(&self, target: CpuId) {
-        self.answer(target);
+    fn coherent_gather_answer(&self, targets: CpuSet) {
+        targets.for_each(|target| self.answer(target));
     }
 
     #[inline(always)]

@@ -44,20 +44,20 @@ pub const OPERATIONS: &[Operation] = &[
         without: Some("gather_answer"),
         ..counted("measured_target_gather", "gather of one frame, one target", None)
     },
-    counted("coherent_same_space", "coherence layer: enter the same space", None),
-    counted("coherent_loaded", "coherence layer: enter another space, loaded", None),
-    counted("coherent_will_load", "coherence layer: enter another space, will load", None),
-    counted("coherent_lazy_round", "coherence layer: lazy in and out", None),
-    counted("coherent_local_flush", "coherence layer: flush of a page, no target", None),
+    counted("coherent_same_space", "coherence layer: enter the same space", Some(30)),
+    counted("coherent_loaded", "coherence layer: enter another space, loaded", Some(84)),
+    counted("coherent_will_load", "coherence layer: enter another space, will load", Some(84)),
+    counted("coherent_lazy_round", "coherence layer: lazy in and out", Some(32)),
+    counted("coherent_local_flush", "coherence layer: flush of a page, no target", Some(44)),
     Operation {
         without: Some("coherent_flush_answer"),
-        ..counted("coherent_target_flush", "coherence layer: flush of a page, one target", None)
+        ..counted("coherent_target_flush", "coherence layer: flush of a page, one target", Some(193))
     },
-    counted("coherent_handler", "coherence layer: handler, one page pending", None),
-    counted("coherent_gather", "coherence layer: gather of one frame, no target", None),
+    counted("coherent_handler", "coherence layer: handler, one page pending", Some(68)),
+    counted("coherent_gather", "coherence layer: gather of one frame, no target", Some(145)),
     Operation {
         without: Some("coherent_gather_answer"),
-        ..counted("coherent_target_gather", "coherence layer: gather of one frame, one target", None)
+        ..counted("coherent_target_gather", "coherence layer: gather of one frame, one target", Some(291))
     },
 ];
 
