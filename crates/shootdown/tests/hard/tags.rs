@@ -102,3 +102,28 @@ fn a_pin_that_is_refused_changes_nothing() {
         pinned
     );
 }
+
+#[test]
+fn a_space_of_another_engine_is_neither_pinned_nor_given_a_shared_tag() {
+    let asids = || GlobalAsids::<FlushByIpi>::new(6, storage(2, 6)).expect("enough tags");
+    let [(first, users), (second, _)] = [(); 2].map(|()| with_tags(State::new(2), asids(), 1));
+    let tag = first.engine().pin_tag(&users[0]).expect("room");
+    assert_refused(|| _ = second.engine().pin_tag(&users[0]));
+    assert_refused(|| second.engine().unpin_tag(&users[0]));
+    assert_eq!(first.engine().pin_tag(&users[0]), Ok(tag), "it is pinned as before");
+
+    let [(_, users), (second, _)] = [(); 2].map(|()| {
+        let (state, storage) = (State::new(2), storage(2, 5));
+        let everywhere = Everywhere(state);
+        let tags = GlobalOverLocal::<_, 2>::new(Tag::new(3), 5, storage.taken, storage.pinned, everywhere);
+        with_tags(state, tags.expect("two"), 1)
+    });
+    assert_refused(|| _ = second.engine().share_tag(&users[0]));
+}
+
+/// Asserts that a call refuses a space.
+fn assert_refused(call: impl FnOnce()) {
+    let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("another engine made the space");
+    let reason = panic.downcast_ref::<String>().expect("a message");
+    assert!(reason.contains("made by another engine"), "{reason}");
+}

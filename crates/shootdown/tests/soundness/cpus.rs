@@ -66,6 +66,7 @@ fn a_cpu_that_is_not_on_line_loads_nothing() {
         assert_eq!(refused(&engine, || engine.switch_to(&user)), OFF_LINE, "{why}");
         assert_eq!(refused(&engine, || drop(engine.borrow(&user))), OFF_LINE, "{why}");
         assert_eq!(refused(&engine, || load_for_a_moment(&engine, &user)), OFF_LINE, "{why}");
+        assert_eq!(refused(&engine, || drop(engine.enter(&user))), OFF_LINE, "{why}");
     };
     load("it never was");
     engine.online_cpu().expect("it fits");

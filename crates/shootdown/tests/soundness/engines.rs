@@ -22,6 +22,13 @@ const CALLS: &[Call] = &[
     ("gather_within", |engine, user| drop(engine.gather_within::<u64, 1>(user, page()))),
     ("batch", |engine, user| drop(engine.batch::<u64, 1, 1>().gather(user))),
     ("trim", |engine, user| engine.trim(user)),
+    ("enter", |engine, user| drop(engine.enter(user))),
+    ("retire", |engine, user| engine.retire(user)),
+    ("begin_retire", |engine, user| drop(engine.begin_retire(user))),
+    ("is_retired", |engine, user| {
+        let mut ticket = engine.send_kernel(FlushRequest::all()).detach();
+        _ = engine.is_retired(user, &mut ticket);
+    }),
 ];
 
 #[test]
