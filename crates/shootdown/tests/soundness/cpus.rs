@@ -111,7 +111,6 @@ fn going_on_or_off_line_twice_changes_nothing() {
 }
 
 #[test]
-#[ignore = "it fails: the next commit mends it"]
 fn an_entry_that_is_dropped_after_other_calls_touches_no_space_that_has_ended() {
     let engine = engine();
     let ((user, memory), next) = (watched(&engine, 7), space(&engine, 8));
