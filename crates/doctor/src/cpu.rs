@@ -107,6 +107,24 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         hw::unreachable(space, page);
     }
 
+    /// The same where the flush covers all of the space.
+    fn unmap_by_flushing_all(&self, space: usize, page: usize) {
+        note("unmap page 1, and flush everything");
+        let frame = self.clear(space, page);
+        self.engine().flush(self.space(space), FlushRequest::all());
+        drop(frame);
+        hw::unreachable(space, page);
+    }
+
+    /// Unmaps by each kind of request: a page, then a table with the other page, or else by one for all of a space.
+    pub(crate) fn unmap_in_each_way(&self) {
+        if sync::choose(2) == 1 {
+            return self.unmap_by_flushing_all(0, 1);
+        }
+        self.unmap(0, 0);
+        self.unmap_table(0);
+    }
+
     /// The same with interrupts off all along.
     pub(crate) fn unmap_masked(&self, space: usize, page: usize) {
         let were_on = sync::irq_save();
@@ -125,8 +143,18 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     /// Unmaps a kernel page and gives its frame back.
     pub(crate) fn unmap_kernel(&self, page: usize) {
         note("unmap kernel page");
+        self.unmap_kernel_by(page, FlushRequest::pages(self.range(page)));
+    }
+
+    /// The same where the flush covers all of kernel memory.
+    pub(crate) fn unmap_kernel_by_flushing_all(&self, page: usize) {
+        note("unmap kernel page, and flush everything");
+        self.unmap_kernel_by(page, FlushRequest::all());
+    }
+
+    fn unmap_kernel_by(&self, page: usize, request: FlushRequest) {
         self.machine().tables.kernel(page).store(0, Relaxed);
-        self.engine().flush_kernel(FlushRequest::pages(self.range(page)));
+        self.engine().flush_kernel(request);
         hw::free_frame(kernel_frame(page));
     }
 

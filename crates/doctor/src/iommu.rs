@@ -12,8 +12,8 @@ use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// Calls of [`Commands::post_wait`] in a check at most.
-const SLOTS: usize = 4;
+/// Calls of [`Commands::post_wait`] in a check at most: two for each flush.
+const SLOTS: usize = 8;
 /// Bits of a command. A slot has room for three, and for the mark that it was written.
 const COMMAND: u32 = 16;
 const WRITTEN: u64 = 1 << (3 * COMMAND);
@@ -76,7 +76,7 @@ impl Queue {
         let commands = self.staged[sync::cpu()].swap(0, Relaxed);
         let at = self.posted.fetch_add(1, AcqRel);
         if let Some(iommu) = self.iommu() {
-            let slot = self.slots.get(at as usize).expect("a check waits for the IOMMU four times at most");
+            let slot = self.slots.get(at as usize).expect("a check waits for the IOMMU eight times at most");
             // A locked operation, so that the IOMMU finds what it is told of: drivers have a barrier before the register.
             slot.swap(commands | WRITTEN, AcqRel);
             sync::raise(iommu, COMMANDS);

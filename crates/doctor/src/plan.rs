@@ -43,6 +43,8 @@ pub(crate) struct Plan<P: PlatformUnderTest> {
     pub(crate) die: &'static [usize],
     /// Kernel pages.
     pub(crate) kernel_pages: usize,
+    /// Whether they lie in a table that can be freed.
+    pub(crate) kernel_table: bool,
     /// CPUs that the hypervisor takes off once, at any time.
     pub(crate) preempted: &'static [usize],
     pub(crate) handler: Handler,
@@ -62,6 +64,7 @@ impl<P: PlatformUnderTest> Plan<P> {
             pins: [0; 2],
             die: &[],
             kernel_pages: 0,
+            kernel_table: false,
             preempted: &[],
             handler: Handler::Own,
             profile: Profile::PLAIN,

@@ -114,6 +114,9 @@ fn machine<P: PlatformUnderTest>(plan: &Plan<P>, wires: &Wires) -> Machine {
             builder = builder.map(space, page, frame(space, page) as u64);
         }
     }
+    if plan.kernel_table {
+        builder = builder.kernel_table();
+    }
     for page in 0..plan.kernel_pages {
         let frame = kernel_frame(page);
         builder = builder.translation(frame, None, true).map_kernel(page, frame as u64);

@@ -209,7 +209,7 @@ enum Begun {
     Root(Option<usize>, u8, Entries),
     Page(u8, usize, Levels),
     Tag(u8),
-    KernelPage(usize),
+    KernelPage(usize, Levels),
     Kernel,
     Users,
     All,
@@ -227,7 +227,7 @@ impl Begun {
                 2 << 12 | u64::from(tag) << 4 | (page as u64) << 1 | bit(levels)
             }
             Begun::Tag(tag) => 3 << 12 | u64::from(tag),
-            Begun::KernelPage(page) => 4 << 12 | page as u64,
+            Begun::KernelPage(page, levels) => 4 << 12 | (page as u64) << 1 | bit(levels),
             Begun::Kernel => 5 << 12,
             Begun::Users => 6 << 12,
             Begun::All => 7 << 12,
@@ -244,7 +244,7 @@ impl Begun {
             }
             2 => Begun::Page((code >> 4 & 0xff) as u8, (code >> 1 & 7) as usize, levels),
             3 => Begun::Tag(code as u8),
-            4 => Begun::KernelPage((code & 0xff) as usize),
+            4 => Begun::KernelPage((code >> 1 & 0xff) as usize, levels),
             5 => Begun::Kernel,
             6 => Begun::Users,
             _ => Begun::All,
@@ -263,7 +263,7 @@ impl Begun {
             }
             Begun::Page(tag, page, levels) => hw::flush_page(tag, page, walk(levels)),
             Begun::Tag(tag) => hw::flush_tag(tag),
-            Begun::KernelPage(page) => hw::flush_kernel_page(page),
+            Begun::KernelPage(page, levels) => hw::flush_kernel(page, walk(levels)),
             Begun::Kernel | Begun::Users | Begun::All => hw::flush_all(),
         }
     }
@@ -273,7 +273,7 @@ impl Begun {
         let (whose, which) = match self {
             Begun::Page(tag, page, levels) => (Whose::Tag(tag), Which::Page(page, walk(levels))),
             Begun::Tag(tag) => (Whose::Tag(tag), Which::All),
-            Begun::KernelPage(_) | Begun::Kernel => (Whose::Kernel, Which::All),
+            Begun::KernelPage(..) | Begun::Kernel => (Whose::Kernel, Which::All),
             Begun::Users | Begun::All | Begun::Root(..) => (Whose::Users, Which::All),
         };
         let Some(iommu) = wires.queue.iommu() else { return hw::broadcast(whose, which) };
@@ -406,9 +406,9 @@ impl Ports for Sim {
         }
     }
     #[track_caller]
-    fn drop_kernel_page(&self, address: u64, _: Levels) {
+    fn drop_kernel_page(&self, address: u64, levels: Levels) {
         if let (Some(page), None) = (self.page(address), self.0.boot.cpu()) {
-            self.begin(Begun::KernelPage(page));
+            self.begin(Begun::KernelPage(page, levels));
         }
     }
     #[track_caller]
@@ -477,7 +477,7 @@ const ALL_SPACES: u64 = 2;
 
 impl FlushCalls for Sim {
     /// Flushes on the processors of the mask, in the third word of the input; the ranges follow it. The hypervisor may
-    /// answer before it has begun, once a call.
+    /// answer before it has begun, once a call that has a list: how far it got is 0. One without a list ends when it is done.
     #[track_caller]
     fn flush_call(&self, control: u64, input: &[u64]) -> u64 {
         assert!(
@@ -485,7 +485,7 @@ impl FlushCalls for Sim {
             "a call of the hypervisor with interrupts on: another may overwrite its page"
         );
         let halfway = &self.0.halfway[sync::cpu()];
-        if halfway.load(Relaxed) == 0 && sync::choose(2) == 1 {
+        if control & 0xfff << 32 != 0 && halfway.load(Relaxed) == 0 && sync::choose(2) == 1 {
             halfway.store(1, Relaxed);
             return 0;
         }

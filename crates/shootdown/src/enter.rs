@@ -10,7 +10,7 @@ use crate::space::{AddressSpace, FRESH, RETIRED, RETIRING};
 use crate::tags::TagPolicy;
 use crate::this_cpu::{Arrival, Cpu, ThisCpu};
 use crate::ticket::{Awaited, ForeignTicket, Ticket};
-use crate::types::{Levels, Tag};
+use crate::types::Tag;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -22,7 +22,11 @@ use core::sync::atomic::Ordering;
 /// call anything after the load calls [`will_load`](Self::will_load) before it.
 ///
 /// Dropping it unused takes the mark back: if another space was loaded, the kernel's root is loaded in its place,
-/// everything is flushed, and this CPU has nothing loaded.
+/// everything is flushed, and this CPU has nothing loaded. In the mask of the other space it may stay, which costs
+/// flushes a look.
+///
+/// Call nothing else of the engine on this CPU before it is gone. Where panics abort, such a call takes the root that is
+/// still loaded for none: `flush` does not flush this CPU, and `offline_cpu` and `trim` leave the root loaded.
 #[must_use = "dropped unused, this CPU has nothing loaded"]
 pub struct Entry<'a, P: Platform> {
     cpu: Cpu<'a, P>,
@@ -189,8 +193,7 @@ impl<P: Platform> Shootdown<P> {
         if !without(Rule::TeardownEvicts) {
             this_cpu.ask_to_leave(space);
         }
-        let levels = Levels::All;
-        Ticket::new(self, Awaited { address: space.address(), generation: Awaited::LEFT, levels }, None)
+        Ticket::new(self, Awaited::left(space), None)
     }
 
     /// Whether no CPU has the space loaded any more. Once the answer is `true`, it stays `true`. Never waits.

@@ -5,6 +5,7 @@ use crate::platform::{LocalFlush, OnInstall, Platform};
 use crate::space::AddressSpace;
 use crate::types::Tag;
 use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
 
 /// Drops translations of this CPU. Only code that has interrupts off calls it.
 #[inline]
@@ -46,6 +47,17 @@ pub(crate) fn space_of<'a, P: Platform>(loaded: Loaded) -> Option<&'a AddressSpa
     let space = core::ptr::with_exposed_provenance::<AddressSpace<P>>(address);
     // SAFETY: the address came from `AddressSpace::address` of a live space; it stays live by the invariant above.
     Some(unsafe { &*space })
+}
+
+/// Returns the space that the calling CPU had loaded when it began to load another.
+///
+/// # Invariants
+/// The caller has not published what it has loaded since, so the space is waited for: in [`crate::this_cpu`] where it has called
+/// nothing else, and for an [`Entry`](crate::coherence::Entry) where its owner has promised that.
+#[inline]
+pub(crate) fn still_loaded<'a, P: Platform>(space: NonNull<AddressSpace<P>>) -> &'a AddressSpace<P> {
+    // SAFETY: it was made of a reference of `space_of`, and is live by the invariant above.
+    unsafe { space.as_ref() }
 }
 
 /// Returns the space that a trim request names.

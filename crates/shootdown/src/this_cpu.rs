@@ -12,6 +12,7 @@ use crate::tags::{Assignment, Residue, TagCpu, TagPolicy};
 use crate::types::{CpuId, FlushRequest, Generation, Tag};
 use crate::unwind::{Changing, Off, Unanswered};
 use core::ops::Deref;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 /// The calling CPU, for as long as interrupts stay off.
@@ -38,7 +39,9 @@ struct Approach<'a, P: Platform> {
 pub(crate) struct Arrival<'a, P: Platform> {
     me: CpuId,
     next: &'a AddressSpace<P>,
-    previous: Option<&'a AddressSpace<P>>,
+    /// Not a reference: an [`Entry`](crate::coherence::Entry) has it, and safe code that calls the engine meanwhile may
+    /// end this space.
+    previous: Option<NonNull<AddressSpace<P>>>,
     pub(crate) tag: Tag,
     /// Generation with which what is loaded agrees.
     now: u64,
@@ -189,7 +192,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         let Approach { me, previous, now, assignment: Assignment { tag, residue } } =
             self.approach(next, loaded);
         // Made where it is needed, so that it stays in registers where nothing is called.
-        let arrival = || Arrival { me, next, previous, tag, now };
+        let arrival = || Arrival { me, next, previous: previous.map(NonNull::from), tag, now };
         match residue {
             Residue::UpTo(caught) if caught != now && !without(Rule::SwitchIn) => {
                 self.load_stale(arrival(), caught)
@@ -245,7 +248,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
         loaded: Loaded,
     ) -> (Arrival<'s, P>, OnInstall) {
         let (now, tag, how) = self.approach_apart(next, loaded);
-        (Arrival { me: self.me(), next, previous: hw::space_of(loaded), tag, now }, how)
+        let previous = hw::space_of(loaded).map(NonNull::from);
+        (Arrival { me: self.me(), next, previous, tag, now }, how)
     }
 
     /// The long part of it, out of line, whose answer fits into two registers.
@@ -257,7 +261,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
             Residue::UpTo(caught) => caught != now && !without(Rule::SwitchIn),
             Residue::Others => tag == Tag::NONE || !without(Rule::TagReuseFlushes),
             Residue::AllOthers => {
-                self.roll_over(Arrival { me, next, previous, tag, now });
+                self.roll_over(Arrival { me, next, previous: previous.map(NonNull::from), tag, now });
                 false
             }
             Residue::Current => false,
@@ -296,6 +300,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.arrive_slowly(arrival);
     }
 
+    /// The arrival is that of an approach that has not ended.
     fn roll_over(self, Arrival { me, previous, .. }: Arrival<'_, P>) {
         if without(Rule::TagReuseFlushes) {
             self.engine.platform().tags().flushed(self.tags(me));
@@ -303,7 +308,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
             self.flush_everything();
         }
         if let Some(previous) = previous {
-            self.save(me, previous);
+            self.save(me, hw::still_loaded(previous));
         }
     }
 
@@ -326,7 +331,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // loaded, and this generation with it, takes it for an answer; partner: `Awaited::is_behind`.
         self.local.published.caught.store(now, Site::SwitchAck.release());
         if let Some(previous) = previous {
-            self.left(me, previous);
+            self.left(me, hw::still_loaded(previous));
         }
         self.publish_loaded(Loaded::active(next.address()));
         self.engine.platform().event(Event::Switched(next.id()));
@@ -338,16 +343,18 @@ impl<'a, P: Platform> Cpu<'a, P> {
         hw::install(self.engine.platform(), Some(next), tag, OnInstall::Flush);
     }
 
-    /// Takes an approach back: nothing is loaded, nothing is held, and this CPU is in the mask of neither space.
+    /// Takes an approach back: nothing is loaded, nothing is held, and this CPU is not in the mask of `next`. In that of
+    /// the space that it had it may stay, which costs flushes a look: where this CPU has called the engine since, that
+    /// space may be gone. Where such a call has ended the approach, there is nothing to take back.
     #[cold]
     #[inline(never)]
-    pub(crate) fn retreat(self, Arrival { next, previous, .. }: Arrival<'_, P>) {
-        self.unload_and_forget();
-        // ORDER(SD-3): the hardware uses neither root, and all entries are gone. The spaces' memory is last used here.
-        self.forget_bit(next);
-        if let Some(previous) = previous {
-            self.forget_bit(previous);
+    pub(crate) fn retreat(self, Arrival { next, .. }: Arrival<'_, P>) {
+        if self.loaded() != Loaded::SWITCHING {
+            return;
         }
+        self.unload_and_forget();
+        // ORDER(SD-3): the hardware uses neither root, and all entries are gone.
+        self.forget_bit(next);
         self.publish_loaded(Loaded::NOTHING);
     }
 

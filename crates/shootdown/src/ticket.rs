@@ -33,7 +33,7 @@ use core::sync::atomic::Ordering;
 pub(crate) struct Awaited {
     /// Address of the space, or [`KERNEL`](Self::KERNEL), or [`SECONDARY`](Self::SECONDARY).
     pub(crate) address: u64,
-    /// Generation with which the CPU must agree. No generation is enough for [`LEFT`](Self::LEFT). The position, for
+    /// Generation with which the CPU must agree. No generation is enough from [`LEFT`](Self::LEFT) on. The position, for
     /// [`SECONDARY`](Self::SECONDARY).
     pub(crate) generation: u64,
     /// Whether a CPU that is lazy on the space must agree too.
@@ -45,8 +45,21 @@ impl Awaited {
     pub(crate) const KERNEL: u64 = 0;
     /// Stands for secondary TLBs; no space lies there. No CPU is behind.
     pub(crate) const SECONDARY: u64 = 1;
-    /// The CPU must have the space no longer loaded, lazy or not.
-    pub(crate) const LEFT: u64 = u64::MAX;
+    /// The CPU must have the space no longer loaded, lazy or not. The identity of the space is added: another may lie
+    /// where it did, while its ticket is kept.
+    pub(crate) const LEFT: u64 = 1 << 63;
+
+    /// What no CPU may have loaded.
+    #[inline]
+    pub(crate) fn left<P: Platform>(space: &AddressSpace<P>) -> Self {
+        Self { address: space.address(), generation: Self::LEFT | space.id().0, levels: Levels::All }
+    }
+
+    /// Whether it is a space that is to be left.
+    #[inline]
+    const fn is_left(self) -> bool {
+        self.generation >= Self::LEFT
+    }
 
     /// What secondary TLBs must have done.
     #[inline]
@@ -229,7 +242,8 @@ impl<P: Platform> Ticket<P> {
 
     /// Whether it is that of `space` being retired.
     pub(crate) fn retires(&self, space: &AddressSpace<P>) -> bool {
-        (self.awaited.address, self.awaited.generation) == (space.address(), Awaited::LEFT)
+        let left = Awaited::left(space);
+        (self.awaited.address, self.awaited.generation) == (left.address, left.generation)
     }
 
     /// Asks the CPUs that were not done at the last call, then secondary TLBs.
@@ -246,7 +260,7 @@ impl<P: Platform> Ticket<P> {
             // The rule removed: each CPU is asked each time.
             self.next = 0;
         }
-        if self.awaited.generation == Awaited::LEFT && without(Rule::TeardownEvicts) {
+        if self.awaited.is_left() && without(Rule::TeardownEvicts) {
             return None;
         }
         if P::SECONDARY_TLBS && self.was_complete() {
@@ -281,7 +295,7 @@ impl<P: Platform> Ticket<P> {
     /// Whether `cpu` is not done.
     fn must_ack(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
         // One that has not left uses the space's memory, whatever the platform answers for its TLB.
-        let must_leave = self.awaited.generation == Awaited::LEFT;
+        let must_leave = self.awaited.is_left();
         self.is_behind(engine, cpu) && (must_leave || engine.platform().needs_ack(cpu))
     }
 }

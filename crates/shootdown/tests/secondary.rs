@@ -55,6 +55,22 @@ fn a_flush_is_posted_before_cpus_are_told_and_waited_for_whichever_cpus_it_conce
 }
 
 #[test]
+fn a_flush_is_posted_when_page_tables_are_published_and_its_generation_is_announced() {
+    let (host, user) = machine(2);
+    host.records.set(true);
+    let before = user.generation().number();
+    host.device.answers_at.set(1);
+    host.engine().flush(&user, page());
+    let mut queue = Retired::<_, u64, 1>::new(host.engine());
+    let mut gather = host.engine().gather::<u64, 1>(&user);
+    assert!(gather.unmapped(page_range(4), 7).is_ok());
+    assert!(gather.defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert_eq!(host.log.borrow().posts, [(1, Some(before + 1)), (2, Some(before + 2))]);
+    queue.finish_with(drop);
+    mem::forget(user);
+}
+
+#[test]
 fn a_device_that_has_answered_is_not_waited_for() {
     let (host, user) = machine(1);
     host.device.done.set(1);

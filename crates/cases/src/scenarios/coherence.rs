@@ -57,9 +57,9 @@ fn entering(list: &mut List) {
         .spaces(3, [0, 1])
         .add();
     list.scenario::<Tagged>("entry-dropped", THREE)
-        .about("an embedder drops the entry to a space while CPUs unmap in it and in the one that is loaded")
+        .about("an embedder drops the entry to a space while a CPU unmaps in it, and one frees a table of what is loaded")
         .cpu(User(0), |cpu| cpu.unmap(0, 0))
-        .cpu(User(1), |cpu| cpu.unmap(1, 0))
+        .cpu(User(1), |cpu| cpu.unmap_table(1))
         .cpu(User(1), |cpu| {
             cpu.enter_and_drop(0);
             cpu.enter(1);

@@ -18,6 +18,8 @@ const LOADS: &str = "Loads a root, or for `None` one that maps kernel memory alo
 
 pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = drops();
+    checks.extend(tag_drops());
+    checks.extend(kernel_drops());
     checks.extend(whole_drops());
     checks.extend(roots());
     checks.push(leaves());
@@ -75,8 +77,8 @@ fn drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
     ]
 }
 
-/// More than pages of one space.
-fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
+/// All of one space.
+fn tag_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         drop_check(
             "flush-tag",
@@ -101,6 +103,12 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 || one_cpu(halves::<P>),
             )
         },
+    ]
+}
+
+/// Pages of kernel memory.
+fn kernel_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
+    vec![
         drop_check(
             "flush-kernel",
             [
@@ -112,6 +120,23 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             &[],
             || Plan { kernel_pages: 2, ..one_cpu(kernel::<P>) },
         ),
+        drop_check(
+            "flush-kernel-tables",
+            [
+                "pages of kernel memory are dropped whose table page was freed",
+                "where tables are freed, walk caches too.",
+                "where the request frees tables use the form for all levels, or drop everything: every walker has the kernel's \
+                 tables",
+            ],
+            &["flush-kernel", "flush-tables"],
+            || Plan { kernel_pages: 2, kernel_table: true, ..one_cpu(kernel_tables::<P>) },
+        ),
+    ]
+}
+
+/// Everything, and when it is gone.
+fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
+    vec![
         drop_check(
             "flush-everything",
             [
@@ -353,6 +378,18 @@ fn kernel<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     note("the frames are reused");
     hw::free_frame(kernel_frame(0));
     hw::free_frame(kernel_frame(1));
+}
+
+fn kernel_tables<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    begin::<P>(false);
+    cpu.machine().tables.kernel_link().store(0, Relaxed);
+    sync::fence(SeqCst);
+    note("flush_local of kernel pages, tables freed");
+    flush(cpu, LocalFlush { tag: None, request: FlushRequest::pages(cpu.both()).tables_freed() });
+    note("the frames and the table are reused");
+    hw::free_frame(kernel_frame(0));
+    hw::free_frame(kernel_frame(1));
+    hw::free_table(cpu.machine().tables.kernel_table());
 }
 
 fn everything<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {

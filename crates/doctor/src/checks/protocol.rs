@@ -88,9 +88,9 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
         Check {
             name: "remote",
             about: if P::SENDS_IPIS {
-                "CPU 0 unmaps a page, then frees a table, while CPU 1 runs and CPU 2 is lazy"
+                "CPU 0 unmaps a page, then frees a table, or flushes all, while CPU 1 runs and CPU 2 is lazy"
             } else {
-                "CPU 0 unmaps a page, then frees a table, while CPU 1 runs"
+                "CPU 0 unmaps a page, then frees a table, or flushes all, while CPU 1 runs"
             },
             method: "flush_remote",
             clause: "answers [`Remote::Done`] only if every CPU's TLB has dropped the translations",
@@ -103,17 +103,20 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
         },
         Check {
             name: "remote-kernel",
-            about: "CPU 0 unmaps kernel memory while CPU 1 runs",
+            about: "CPU 0 unmaps kernel memory, and flushes all of it, while CPU 1 runs",
             method: "flush_remote",
             clause: "members of the space's mask, or for kernel memory all CPUs on line.",
             remedy: "a request without a space is kernel memory: broadcast that, under all tags, or answer NeedsIpi",
-            needs: &["remote", "flush-kernel"],
+            needs: &["remote", "flush-kernel", "flush-everything"],
             memories: &[Tso],
             unneeded: None,
             plan: || {
-                let unmaps: Code<P> = |cpu| cpu.unmap_kernel(0);
+                let unmaps: Code<P> = |cpu| {
+                    cpu.unmap_kernel(0);
+                    cpu.unmap_kernel_by_flushing_all(1);
+                };
                 let runs: Code<P> = |_| {};
-                Plan { kernel_pages: 1, ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)]) }
+                Plan { kernel_pages: 2, ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)]) }
             },
         },
     ]
@@ -316,10 +319,7 @@ fn evicts<P: PlatformUnderTest>() -> Plan<P> {
 }
 
 fn frees_table<P: PlatformUnderTest>() -> Plan<P> {
-    let unmaps: Code<P> = |cpu| {
-        cpu.unmap(0, 0);
-        cpu.unmap_table(0);
-    };
+    let unmaps: Code<P> = |cpu| cpu.unmap_in_each_way();
     let runs: Code<P> = |_| {};
     let mut cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs)];
     cpus.extend(P::SENDS_IPIS.then_some((Start::Lazy(0), runs)));

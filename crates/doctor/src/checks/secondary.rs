@@ -54,27 +54,27 @@ pub(super) fn flushes<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         check(
             "secondary",
-            "the only CPU in a space unmaps a page, then frees a table, and an IOMMU walks both",
+            "the only CPU in a space unmaps a page, then frees a table, or flushes all, and an IOMMU walks both",
             "post each page of the range, or all of the space; where the request frees tables use the form for all levels, or \
              post all",
             &["remote", "secondary-done"],
             (|| {
-                let unmaps: Code<P> = |cpu| {
-                    cpu.unmap(0, 0);
-                    cpu.unmap_table(0);
-                };
+                let unmaps: Code<P> = |cpu| cpu.unmap_in_each_way();
                 Plan::new(vec![(Start::User(0), unmaps), (Start::Iommu(0), |_| {})])
             }) as fn() -> Plan<P>,
         ),
         check(
             "secondary-kernel",
-            "a CPU unmaps kernel memory, which the tables that an IOMMU walks map too",
+            "a CPU unmaps kernel memory, and flushes all of it, and the tables that an IOMMU walks map it too",
             "a request without a space is kernel memory: post what drops it, under all spaces that are shared",
             &["remote-kernel", "secondary"],
             || {
-                let unmaps: Code<P> = |cpu| cpu.unmap_kernel(0);
+                let unmaps: Code<P> = |cpu| {
+                    cpu.unmap_kernel(0);
+                    cpu.unmap_kernel_by_flushing_all(1);
+                };
                 Plan {
-                    kernel_pages: 1,
+                    kernel_pages: 2,
                     ..Plan::new(vec![(Start::User(0), unmaps), (Start::Iommu(0), |_| {})])
                 }
             },

@@ -139,7 +139,11 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
             &["cpu", "local"],
             || {
                 let runs: Code<P> = |_| {};
-                Plan::new(vec![(Start::User(0), running::<P>), (Start::User(0), runs)])
+                Plan::new(vec![
+                    (Start::User(0), running::<P>),
+                    (Start::User(0), runs),
+                    (Start::User(0), runs),
+                ])
             },
         ),
         check(
@@ -248,6 +252,7 @@ fn context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     off("pin, nested", &|| drop((platform.pin(), platform.pin())));
     off("before_offline", &|| platform.before_offline());
     off("publish_tables", &|| platform.publish_tables());
+    off("flush_remote", &|| cpu.engine().flush_kernel(FlushRequest::all()));
     if P::SENDS_IPIS {
         off("send_ipi", &|| platform.send_ipi(other));
     }
@@ -291,7 +296,7 @@ fn send_ipi<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
 }
 
 fn running<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
-    for target in [0, 1] {
+    for target in 0..3 {
         let id = CpuId::new(target);
         assert!(cpu.platform().needs_ack(id), "needs_ack({target}) is false, and CPU {target} runs");
         let request = FlushRequest::all();

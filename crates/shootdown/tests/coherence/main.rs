@@ -457,15 +457,40 @@ fn an_entry_that_is_dropped_leaves_nothing_loaded() {
     let engine = boot(2);
     let (a, b) = (space(engine), space(engine));
     enter(engine, 1, &a);
+    let nobody = format!("{:?}", b.mask());
     on(engine, 1, || drop(engine.enter(&b)));
+    assert_eq!(format!("{:?}", b.mask()), nobody);
     assert_eq!(harts_of(engine).unloads.load(Relaxed), 1);
     assert!(harts_of(engine).flushes.lock().unwrap().contains(&(1, LocalFlush::EVERYTHING)));
     for space in [&a, &b] {
         engine.flush(space, FlushRequest::all().tables_freed());
         engine.retire(space);
     }
-    assert!(deliver(engine).is_empty(), "CPU 1 is in neither mask");
+    assert!(deliver(engine).is_empty(), "CPU 1 has neither loaded");
     assert_eq!(on(engine, 1, || engine.exit_lazy()), Err(Evicted));
+}
+
+#[test]
+fn an_entry_that_is_dropped_after_other_calls_takes_back_what_it_began_alone() {
+    let engine = boot(1);
+    let (a, b, c) = (space(engine), space(engine), space(engine));
+    enter(engine, 0, &a);
+    let entry = engine.enter(&b);
+    engine.retire(&a); // finds this CPU between two roots, and has it load nothing
+    let mask = format!("{:?}", a.mask());
+    let second = engine.enter(&b);
+    drop(entry); // while this CPU is between two roots again
+    assert_eq!(format!("{:?}", a.mask()), mask, "the space may be gone by now");
+    drop(second);
+
+    let entry = engine.enter(&b);
+    engine.flush_kernel(FlushRequest::all());
+    enter(engine, 0, &c);
+    drop(entry);
+    assert_eq!(engine.exit_lazy(), Ok(()), "what was entered since stays loaded");
+    engine.enter_lazy();
+    engine.retire(&c);
+    engine.retire(&b);
 }
 
 #[test]
@@ -528,6 +553,22 @@ fn a_space_is_retired_by_its_own_ticket() {
     assert_eq!(harts_of(engine).unloads.load(Relaxed), 1, "CPU 1 was evicted");
     enter(engine, 1, &b);
     assert_eq!(engine.is_retired(&a, &mut ticket), Ok(true));
+}
+
+#[test]
+fn a_ticket_of_a_space_that_is_gone_retires_none_that_lies_in_its_place() {
+    let engine = boot(2);
+    let mut place = space(engine);
+    let mut old = engine.begin_retire(&place);
+    assert_eq!(engine.is_retired(&place, &mut old), Ok(true));
+    *place = engine.new_space(0x1000, CpuMask::new()).unwrap();
+    enter(engine, 1, &place);
+    on(engine, 1, || engine.enter_lazy());
+    assert_eq!(engine.is_retired(&place, &mut old), Err(ForeignTicket), "CPU 1 has it loaded");
+    let mut ticket = engine.begin_retire(&place);
+    assert_eq!(engine.is_retired(&place, &mut old), Err(ForeignTicket), "CPU 1 has not left it");
+    deliver(engine);
+    assert_eq!(engine.is_retired(&place, &mut ticket), Ok(true));
 }
 
 #[test]

@@ -207,6 +207,8 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     }
     fn invalidate_secondary(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
         let root = space.map(AddressSpace::root);
+        let generation = space.map(|space| space.generation().number());
+        self.record(|log| log.posts.push((log.published.len(), generation)));
         self.around(Callback::InvalidateSecondary, || self.state.post(root, request))
     }
     fn secondary_is_done(&self, position: u64) -> bool {

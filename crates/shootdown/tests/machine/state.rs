@@ -81,6 +81,8 @@ pub struct Log {
     pub caught_up: Vec<(u32, usize)>,
     /// At each time that page-table stores were handed to walkers: how many IPIs were on their way.
     pub published: Vec<usize>,
+    /// Before each post to the device: how often that was done, and the generation of the space.
+    pub posts: Vec<(usize, Option<u64>)>,
     /// When a gather had recorded all, and when it was complete: the root of its space, or nothing; and how many
     /// flushes had been carried out.
     pub gathers: Vec<(Option<u64>, usize)>,

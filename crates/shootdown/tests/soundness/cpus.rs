@@ -110,3 +110,22 @@ fn going_on_or_off_line_twice_changes_nothing() {
     engine.online_cpu().expect("it fits");
     engine.switch_to(&user);
 }
+
+#[test]
+fn an_entry_that_is_dropped_after_other_calls_touches_no_space_that_has_ended() {
+    let engine = engine();
+    let ((user, memory), next) = (watched(&engine, 7), space(&engine, 8));
+    engine.switch_to(&user);
+    let entry = engine.enter(&next);
+    // The call finds this CPU between two roots, has it load nothing, and so ends the space that it had.
+    user.put().expect("the only user").finish();
+    assert_eq!(memory.strong_count(), 0);
+    drop(memory); // which kept the allocation, though nothing in it
+    let other = engine.enter(&next);
+    drop(entry);
+    drop(other);
+    engine.switch_to(&next);
+    engine.enter_lazy();
+    engine.leave();
+    assert_eq!(log(&engine).last().map(String::as_str), Some("free 7"));
+}
