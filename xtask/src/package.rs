@@ -156,8 +156,9 @@ pub fn package(root: &Path) -> Result<usize> {
     Ok(packages.len())
 }
 
-/// The explorer's tests take minutes without.
-const PROFILE: &str = "\n[profile.dev]\nopt-level = 1\n";
+/// The explorer's tests and the engine's take minutes without optimisation, and nobody debugs what is built here.
+const PROFILE: &str = "\n[profile.dev]\ndebug = false\n
+[profile.dev.package]\nshootdown.opt-level = 1\nshootdown-explore.opt-level = 1\ncorosensei.opt-level = 1\nhashbrown.opt-level = 1\n";
 
 /// Random programs of each of the explorer's tests that make some: that the tests run from a package is what is looked
 /// at here, and step tests has all programs.

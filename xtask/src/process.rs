@@ -17,10 +17,11 @@ const FIRST: &str = "build --release --package shootdown-cli --bin shootdown";
 /// Where it is kept: a later build with other features takes its place.
 const KEPT: &str = "ci/shootdown";
 
-/// Builds a call of cargo in `root` with `arguments`, separated by spaces.
+/// Builds a call of cargo in `root` with `arguments`, separated by spaces. What debug builds keep for the next one is
+/// seldom used here, and takes time.
 pub fn cargo(root: &Path, arguments: &str) -> Command {
     let mut command = Command::new("cargo");
-    command.current_dir(root).args(arguments.split_whitespace());
+    command.current_dir(root).args(arguments.split_whitespace()).env("CARGO_INCREMENTAL", "0");
     command
 }
 

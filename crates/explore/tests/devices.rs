@@ -1,8 +1,6 @@
 //! Operations of a device that may run before anything else, unseen: what must not be lost by that.
 
-mod common;
-
-use common::{plain, reduced};
+use crate::common::{plain, reduced};
 use shootdown_explore::sync::{Word, demand, device, fence};
 use shootdown_explore::{
     Commutes, Device, Effect, Facts, Memory, Options, Registry, Scenario, Verdict, View, explore,

@@ -2,10 +2,8 @@
 //! out by hand from what the crate's documentation promises. Programs are in the format of the tables
 //! (`tests/tables/README.md`).
 
-mod common;
-
-use common::ir::{MODELS, Outcome, parse};
-use common::{plain, reduced};
+use crate::common::ir::{MODELS, Outcome, parse};
+use crate::common::{plain, reduced};
 use shootdown_explore::Memory;
 use std::collections::BTreeSet;
 

@@ -1,10 +1,8 @@
 //! Limits stop an exploration loudly; livelocks, workers, symmetry.
 
-mod common;
-
-use common::toy::Call::{Lazy, Switch, Unmap};
-use common::toy::Toy;
-use common::{MODELS, Program, Words, plain, reduced};
+use crate::common::toy::Call::{Lazy, Switch, Unmap};
+use crate::common::toy::Toy;
+use crate::common::{MODELS, Program, Words, plain, reduced};
 use shootdown_explore::sync::{cpu, demand, note, retry, wait_until};
 use shootdown_explore::{Memory, Options, Reductions, Report, Verdict, explore, replay};
 use std::sync::Mutex;

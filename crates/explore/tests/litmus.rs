@@ -8,9 +8,7 @@
 //! stands between them. Our PSO-like model never reorders loads with each other, nor a load with a later store:
 //! LB stays forbidden, WRC and IRIW too (stores reach all CPUs at once), where ARM, RISC-V and POWER may allow some.
 
-mod common;
-
-use common::{Program, Words, plain, reduced};
+use crate::common::{Program, Words, plain, reduced};
 use shootdown_explore::sync::fence;
 use shootdown_explore::{Memory, Verdict, explore};
 use std::collections::BTreeSet;

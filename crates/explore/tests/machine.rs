@@ -1,8 +1,6 @@
 //! What the machine does: interrupts, waits, retries, dead memory, panics, limits.
 
-mod common;
-
-use common::{MODELS, Program, Words, plain, reduced, run, verdicts};
+use crate::common::{MODELS, Program, Words, plain, reduced, run, verdicts};
 use shootdown_explore::sync::{
     choose, demand, fence, irq_enabled, irq_restore, irq_save, lose_interrupts, raise, retire, retry,
     wait_until,

@@ -1,9 +1,7 @@
 //! What a run may be asked for beside one verdict on every execution: all findings, executions of few contexts, random
 //! ones.
 
-mod common;
-
-use common::{MODELS, Program, Words, plain, reduced};
+use crate::common::{MODELS, Program, Words, plain, reduced};
 use shootdown_explore::sync::{choose, demand, fence, retry, wait_until};
 use shootdown_explore::{Memory, Options, Report, Sampling, Verdict, explore, replay};
 use std::sync::atomic::AtomicBool;

@@ -2,10 +2,8 @@
 //! outcomes that an enumerator finds which was written from the documentation (`common/oracle.rs`), with reductions and
 //! without.
 
-mod common;
-
-use common::ir::{MODELS, Outcome, Step, Test};
-use common::{oracle, plain, reduced};
+use crate::common::ir::{MODELS, Outcome, Step, Test};
+use crate::common::{oracle, plain, reduced};
 use shootdown_explore::Options;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};

@@ -1,8 +1,6 @@
 //! Random small programs: reductions and workers must not change what is reached.
 
-mod common;
-
-use common::{MODELS, plain, reduced};
+use crate::common::{MODELS, plain, reduced};
 use shootdown_explore::sync::{
     Word, choose, device, fence, irq_enabled, irq_restore, irq_save, lose_interrupts, raise, retire, retry,
     wait_until,

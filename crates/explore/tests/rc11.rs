@@ -3,13 +3,9 @@
 //! `tables/rc11.gz` has 2,836 programs with all outcomes that RC11 allows, with the release sequences of C++20,
 //! computed by herd7 7.57 and by an enumerator in C++, which agree.
 
-#[path = "common/axioms.rs"]
-mod axioms;
-#[path = "common/rc11.rs"]
-mod rc11;
-
+use crate::common::rc11::{Expected, Litmus, Outcome, Step};
+use crate::common::{axioms, rc11};
 use flate2::read::GzDecoder;
-use rc11::{Expected, Litmus, Outcome, Step};
 use shootdown_explore::{Verdict, explore};
 use std::collections::BTreeSet;
 use std::io::Read;

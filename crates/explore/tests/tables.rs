@@ -1,10 +1,8 @@
 //! Tables of programs with all their outcomes, computed by others (`tests/tables/README.md`): the explorer must find
 //! exactly those, with reductions and without.
 
-mod common;
-
-use common::ir::{MODELS, Outcome, Test, parse};
-use common::{plain, reduced};
+use crate::common::ir::{MODELS, Outcome, Test, parse};
+use crate::common::{plain, reduced};
 use flate2::read::GzDecoder;
 use shootdown_explore::{Memory, Options};
 use std::collections::BTreeSet;

@@ -1,8 +1,6 @@
 //! A step that does not come back is seen from another thread, with its place.
 
-mod common;
-
-use common::{Program, Words, plain};
+use crate::common::{Program, Words, plain};
 use shootdown_explore::{Hung, Memory, Watchdog, explore};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -1,9 +1,7 @@
 //! Weak memory by name: what each fence and ordering buys, handlers that share their CPU's view, interrupts that
 //! overtake stores or not, waits, memory that is given back, limits, and what a counterexample says.
 
-mod common;
-
-use common::{Program, Words, plain, reduced};
+use crate::common::{Program, Words, plain, reduced};
 use shootdown_explore::sync::{choose, demand, fence, irq_save, raise, retire, retry, wait_until};
 use shootdown_explore::{Action, Interrupts, Memory, Move, Options, Report, Trace, Verdict, explore, replay};
 use std::collections::BTreeSet;

@@ -5,15 +5,9 @@
 //! may come. An interrupt tells nothing of what its sender knew (`Interrupts::Overtake`), and comes after it was
 //! raised.
 
-#[path = "common/axioms.rs"]
-mod axioms;
-mod common;
-#[path = "common/rc11.rs"]
-mod rc11;
-
-use common::ir::{self, Outcome, Test, parse};
-use common::{plain, reduced};
-use rc11::Step;
+use crate::common::ir::{self, Outcome, Test, parse};
+use crate::common::rc11::Step;
+use crate::common::{axioms, plain, reduced};
 use shootdown_explore::{Memory, Options};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};

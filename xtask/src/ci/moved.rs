@@ -19,7 +19,8 @@ use crate::process::{self, cargo, read};
 mod source;
 
 const COPY: &str = "target/moved";
-/// As [`CHECK`] builds it, which a first run of the command is.
+/// As [`CHECK`] builds it, which a first run of the command is, but for the optimiser: what cargo builds again is what is
+/// looked at, and it is built twice.
 const BUILD: &str = "build --release --package shootdown-cli --bin shootdown";
 const CHECK: &str = "run --quiet --release -- check seed";
 const ENGINE: &str = "crates/shootdown/src";
@@ -63,8 +64,15 @@ fn check(copy: &Path) -> Result<Output> {
 
 /// Cargo in `folder`, with the target folder that lies there.
 fn own_target(folder: &Path, arguments: &str) -> Command {
-    let mut command = cargo(folder, arguments);
+    let mut command = quickly(folder, arguments);
     command.env_remove("CARGO_TARGET_DIR");
+    command
+}
+
+/// Cargo in `folder`, without optimisation.
+fn quickly(folder: &Path, arguments: &str) -> Command {
+    let mut command = cargo(folder, arguments);
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
     command
 }
 
@@ -76,7 +84,7 @@ fn said(output: &Output) -> String {
 fn copied(root: &Path) -> Result<PathBuf> {
     let copy = root.join(COPY);
     remove(&copy)?;
-    process::run(&mut cargo(root, BUILD))?;
+    process::run(&mut quickly(root, BUILD))?;
     let target = target_folder(root)?.join("release");
     copy_files(root, sources(root)?, &copy)?;
     // All packages' small files, and of the large ones those that this program is made of.
@@ -93,7 +101,7 @@ fn copied(root: &Path) -> Result<PathBuf> {
 
 /// The libraries and programs that the command is made of.
 fn artifacts(root: &Path) -> Result<BTreeSet<PathBuf>> {
-    let messages = read(&mut cargo(root, &format!("{BUILD} --quiet --message-format=json")))?;
+    let messages = read(&mut quickly(root, &format!("{BUILD} --quiet --message-format=json")))?;
     let mut files = BTreeSet::new();
     for line in messages.lines() {
         let message: Value = serde_json::from_str(line).context("a line of cargo's that is not JSON")?;

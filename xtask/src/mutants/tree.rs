@@ -37,10 +37,7 @@ impl Mutated {
                 "--lib --test host --test coherence --test properties --test hard --test secondary --test tags --test soundness \
                  --test trim"
             }
-            Self::Explorer => {
-                "--release --test devices --test interrupts --test limits --test litmus --test machine --test oracle --test random \
-                 --test rc11 --test tables --test weak --test weak_tables"
-            }
+            Self::Explorer => "--release --test explorer",
         }
     }
 }

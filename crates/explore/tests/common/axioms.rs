@@ -4,7 +4,7 @@
 //! Lahav, Vafeiadis, Kang, Hur, Dreyer, "Repairing sequential consistency in C/C++11", PLDI 2017, definition 1, without
 //! sequentially consistent accesses, and with `rs = [W]; (rf; rmw)*`. A read-modify-write is one event here.
 
-use crate::rc11::{Outcome, Step};
+use super::rc11::{Outcome, Step};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 

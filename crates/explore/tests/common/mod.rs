@@ -1,8 +1,9 @@
 //! Small scenarios for tests: words, one function per CPU, and an oracle that collects outcomes.
-#![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod axioms;
 pub mod ir;
 pub mod oracle;
+pub mod rc11;
 pub mod toy;
 
 use shootdown_explore::sync::Word;

@@ -1,5 +1,4 @@
 //! Programs of loads, stores, read-modify-writes and fences: read from text, run by the explorer.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use shootdown_explore::sync::{Word, device, fence};
 use shootdown_explore::{

@@ -174,7 +174,7 @@ fn a_clean_up_goes_as_far_as_there_is_room_and_says_where_to_go_on() {
     let machine = engine.platform();
     let mut mapper = mapper();
     // In three GiB on both sides of the gap between the halves of the address space; twice in the second one.
-    let mapped = [0x7fff_8000_1000, 0x7fff_c020_0000, 0x7fff_fffe_0000, 0xffff_8000_0000_0000];
+    let mapped = [0x7fff_bfe0_1000, 0x7fff_c020_0000, 0x7fff_fffe_0000, 0xffff_8000_0000_0000];
     let own = |frame: PhysFrame| Frame(frame.start_address().as_u64(), machine);
     for address in mapped {
         map!(mapper, Size4KiB, address, 0x7000).ignore();
@@ -183,18 +183,26 @@ fn a_clean_up_goes_as_far_as_there_is_room_and_says_where_to_go_on() {
         gather.finish();
     }
     machine.take();
-    let end = page::<Size4KiB>(0xffff_8000_0000_0000);
-    let (mut next, mut rounds) = (Some(page::<Size4KiB>(0x7fff_8000_0000)), 0);
-    while let Some(start) = next {
-        let mut gather = engine.gather::<Frame, 5>(&user);
-        let rest = Page::range_inclusive(start, end);
-        // SAFETY: 1. the tables are used here alone.
-        next = unsafe { gather.clean_up(&mut mapper, rest, own) }.expect("room for three tables");
-        assert!(next.is_none_or(|next| next > start), "{next:?}");
-        gather.finish();
-        rounds += 1;
+    // Each 2 MiB take Miri a second: it leaves out those of the second GiB in which nothing is mapped.
+    let runs = if cfg!(miri) {
+        vec![(0x7fff_bf80_0000, 0x7fff_c040_0000), (0x7fff_ffa0_0000, mapped[3])]
+    } else {
+        vec![(0x7fff_8000_0000, mapped[3])]
+    };
+    let mut stops = 0;
+    for (start, end) in runs {
+        let mut next = Some(page::<Size4KiB>(start));
+        while let Some(start) = next {
+            let mut gather = engine.gather::<Frame, 5>(&user);
+            let rest = Page::range_inclusive(start, page::<Size4KiB>(end));
+            // SAFETY: 1. the tables are used here alone.
+            next = unsafe { gather.clean_up(&mut mapper, rest, own) }.expect("room for three tables");
+            assert!(next.is_none_or(|next| next > start), "{next:?}");
+            gather.finish();
+            stops += usize::from(next.is_some());
+        }
     }
     let freed = machine.take().into_iter().filter(|did| matches!(did, Did::Freed(_))).count();
     assert_eq!(freed, 4 + 3 + 2, "tables of level 1, 2 and 3");
-    assert_eq!(rounds, 3, "a gather goes on while it has room for the three tables of a page");
+    assert_eq!(stops, 2, "a gather goes on while it has room for the three tables of a page");
 }

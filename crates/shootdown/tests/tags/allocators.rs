@@ -102,7 +102,7 @@ fn pinned_tags_outlive_rollovers_and_leave_enough_for_cpus() {
     assert_eq!(host.engine().pin_tag(&users[0]), Ok(first), "pins of one space count as one");
     let second = host.engine().pin_tag(&users[1]).expect("two may be pinned");
     assert_eq!(host.engine().pin_tag(&users[2]), Err(TagsError::NoneToPin(2)));
-    for _ in 0..50 {
+    for _ in 0..if cfg!(miri) { 10 } else { 50 } {
         run_all(host, 0, &users[2..]);
         run_all(host, 1, &users[2..]);
     }

@@ -27,8 +27,9 @@ fn too_few_tags_are_refused_by_number_and_two_more_than_cpus_suffice() {
 #[test]
 fn more_tags_than_can_be_named_are_refused() {
     let tags = (1 << 16) + 1;
-    assert_eq!(Asids::new(tags, storage(1, tags)).err(), Some(TagsError::TooMany(tags)));
-    assert!(Asids::new(tags - 1, storage(1, tags - 1)).is_ok());
+    let storage = storage(1, tags);
+    assert_eq!(Asids::new(tags, storage).err(), Some(TagsError::TooMany(tags)));
+    assert!(Asids::new(tags - 1, storage).is_ok());
 }
 
 #[test]
