@@ -13,13 +13,14 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-/// CPUs, and a device that shares page tables.
-struct Shared;
+/// CPUs that flush when they run again, if so `ON_ENTRY`, and a device that shares page tables.
+struct Shared<const ON_ENTRY: bool = false>;
 
-impl Kind for Shared {
+impl<const ON_ENTRY: bool> Kind for Shared<ON_ENTRY> {
     type Mask = CpuMask<1>;
     type Handle = Leaked<Self>;
     type Tags = Untagged;
+    const FLUSHES_ON_ENTRY: bool = ON_ENTRY;
     const SECONDARY_TLBS: bool = true;
 
     fn mask(_: &'static State) -> CpuMask<1> {
@@ -134,6 +135,29 @@ fn a_ticket_that_is_waited_for_waits_for_the_device() {
         assert_eq!(host.device.done.get(), 1);
         mem::forget(user);
     }
+}
+
+#[test]
+fn a_cpu_that_was_skipped_is_asked_for_a_ticket_that_waits_for_the_device_too() {
+    let host = machine::machine(State::new(3), CpuMask::new(), Untagged);
+    let user = space::<Shared<true>>(host, 0x1000);
+    host.device.shares.set(Some(0x1000));
+    (0..3).for_each(|cpu| host.switch(cpu, &user));
+    host.answered_for.set(Some(1));
+    let mut ticket = host.engine().send(&user, page()).detach();
+    assert_eq!((host.device.posted.borrow().len(), host.pending_ipis()), (1, vec![2]));
+    host.poll();
+    host.answered_for.set(None);
+    assert_eq!(host.engine().is_complete(&mut ticket), Ok(false));
+    assert_eq!(
+        host.pending_ipis(),
+        [1],
+        "CPUs were told of the flush, so that one that was skipped is asked"
+    );
+    host.poll();
+    host.device.work_off();
+    assert_eq!(host.engine().is_complete(&mut ticket), Ok(true));
+    mem::forget(user);
 }
 
 #[test]

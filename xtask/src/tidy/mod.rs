@@ -5,6 +5,7 @@ mod comments;
 mod content;
 mod orders;
 mod partners;
+mod programs;
 mod read;
 mod relaxed;
 mod rules;
@@ -27,6 +28,7 @@ pub fn run(root: &Path) -> Result<usize> {
     findings.extend(partners::read(&sources));
     findings.extend(relaxed::read(&sources));
     findings.extend(bugs::read(&sources));
+    findings.extend(programs::read(&sources));
     for source in &sources {
         findings.extend(content::read(source));
         findings.extend(comments::read(source));
