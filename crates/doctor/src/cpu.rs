@@ -1,8 +1,9 @@
 //! What scenario code can have a CPU do: the verbs of a small kernel.
 
 use crate::sim::{Sim, Wires};
+use crate::size::Layout;
 use crate::world::{PlatformUnderTest, World, frame, kernel_frame, note};
-use shootdown::flush::{FlushRequest, Gather, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, Gather, PageRange, VirtAddr};
 use shootdown::refs::{StructHandle, StructRef, Teardown, UserHandle, UserRef};
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync;
@@ -28,6 +29,11 @@ impl Drop for Page {
             Page::Table(table) => hw::free_table(table),
         }
     }
+}
+
+/// A page of small ones.
+fn page_of(range: PageRange, page: usize) -> VirtAddr {
+    VirtAddr(range.start().0 + ((page as u64) << 12))
 }
 
 impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
@@ -108,7 +114,7 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     }
 
     /// The same where the flush covers all of the space.
-    fn unmap_by_flushing_all(&self, space: usize, page: usize) {
+    pub(crate) fn unmap_by_flushing_all(&self, space: usize, page: usize) {
         note("unmap page 1, and flush everything");
         let frame = self.clear(space, page);
         self.engine().flush(self.space(space), FlushRequest::all());
@@ -116,20 +122,65 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         hw::unreachable(space, page);
     }
 
-    /// Unmaps by each kind of request: a page, then a table with the other page, or else by one for all of a space.
-    pub(crate) fn unmap_in_each_way(&self) {
-        if sync::choose(2) == 1 {
-            return self.unmap_by_flushing_all(0, 1);
+    /// Unmaps both pages by one request that frees no table.
+    fn unmap_both(&self, space: usize, layout: Layout) {
+        note("unmap both ends of a range");
+        let frames = [self.clear(space, 0), self.clear(space, 1)];
+        self.engine().flush(self.space(space), FlushRequest::pages(self.pages(layout)));
+        drop(frames);
+        (0..2).for_each(|page| hw::unreachable(space, page));
+    }
+
+    /// Unmaps by each kind of request: a page, then a table with the other page; all of a space; many pages; large ones.
+    pub(crate) fn unmap_in_each_way(&self, space: usize) {
+        match sync::choose(4) {
+            0 => {
+                self.unmap(space, 0);
+                self.unmap_table(space);
+            }
+            1 => self.unmap_by_flushing_all(space, 1),
+            2 => self.unmap_both(space, Layout::Ends),
+            _ => self.unmap_both(space, Layout::Large),
         }
-        self.unmap(0, 0);
-        self.unmap_table(0);
+    }
+
+    /// The same of kernel memory: a page, then all; many pages; large ones; a table with both.
+    pub(crate) fn unmap_kernel_in_each_way(&self) {
+        match sync::choose(4) {
+            0 => {
+                self.unmap_kernel(0);
+                self.unmap_kernel_by_flushing_all(1);
+            }
+            1 => self.unmap_kernel_pages(Layout::Ends),
+            2 => self.unmap_kernel_pages(Layout::Large),
+            _ => self.unmap_kernel_table(),
+        }
+    }
+
+    fn unmap_kernel_pages(&self, layout: Layout) {
+        note("unmap both ends of a range of kernel memory");
+        (0..2).for_each(|page| self.machine().tables.kernel(page).store(0, Relaxed));
+        self.engine().flush_kernel(FlushRequest::pages(self.kernel_pages(layout)));
+        (0..2).for_each(|page| hw::free_frame(kernel_frame(page)));
+    }
+
+    /// Unhooks the table of kernel memory, and gives it and its pages back.
+    fn unmap_kernel_table(&self) {
+        note("free the table of kernel memory");
+        self.machine().tables.kernel_link().store(0, Relaxed);
+        self.engine().flush_kernel(FlushRequest::pages(self.kernel_pages(Layout::Pair)).tables_freed());
+        (0..2).for_each(|page| hw::free_frame(kernel_frame(page)));
+        hw::free_table(self.machine().tables.kernel_table());
     }
 
     /// The same with interrupts off all along.
     pub(crate) fn unmap_masked(&self, space: usize, page: usize) {
-        let were_on = sync::irq_save();
-        self.unmap(space, page);
-        sync::irq_restore(were_on);
+        self.masked(|| self.unmap(space, page));
+    }
+
+    /// Runs something with interrupts off, which must leave them off.
+    pub(crate) fn masked(&self, something: impl FnOnce()) {
+        self.wires().with_interrupts_off(something);
     }
 
     /// Unhooks the leaf table and gives back whatever it held, and itself.
@@ -143,7 +194,8 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     /// Unmaps a kernel page and gives its frame back.
     pub(crate) fn unmap_kernel(&self, page: usize) {
         note("unmap kernel page");
-        self.unmap_kernel_by(page, FlushRequest::pages(self.range(page)));
+        let range = PageRange::page(page_of(self.kernel_pages(Layout::Pair), page));
+        self.unmap_kernel_by(page, FlushRequest::pages(range));
     }
 
     /// The same where the flush covers all of kernel memory.
@@ -160,12 +212,22 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
 
     /// A page as the engine names it.
     pub(crate) fn range(&self, page: usize) -> PageRange {
-        PageRange::page(VirtAddr((page as u64) << 12))
+        PageRange::page(page_of(self.both(), page))
+    }
+
+    /// Both pages, wherever they lie.
+    pub(crate) fn pages(&self, layout: Layout) -> PageRange {
+        layout.range(false, P::RANGE_CEILING)
+    }
+
+    /// The same of kernel memory.
+    pub(crate) fn kernel_pages(&self, layout: Layout) -> PageRange {
+        layout.range(true, P::RANGE_CEILING)
     }
 
     /// Both pages of a table.
     pub(crate) fn both(&self) -> PageRange {
-        PageRange::new(VirtAddr(0), 2, PageSize::Size4K).expect("two pages from 0")
+        self.pages(Layout::Pair)
     }
 
     fn clear(&self, space: usize, page: usize) -> Option<Page> {
@@ -200,6 +262,12 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     pub(crate) fn exit(&self, space: usize) {
         self.go_lazy();
         self.put(space, self.user(space));
+    }
+
+    /// The same, and the reference goes with interrupts off.
+    pub(crate) fn exit_masked(&self, space: usize) {
+        self.go_lazy();
+        self.masked(|| self.put(space, self.user(space)));
     }
 
     /// Gives up a user reference; tears down if it was the last.

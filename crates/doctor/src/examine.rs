@@ -13,6 +13,9 @@ use std::time::Duration;
 /// The source file that has the contract.
 pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs");
 
+/// What is said where a method lets interrupts in that is called with them off.
+const LET_IN: &str = "interrupts are turned on inside";
+
 /// Examines a platform; `seen` is told when a check begins, and when it has ended.
 ///
 /// Each check runs on a machine of its own, through every execution. A check that rests on something that was found
@@ -121,8 +124,17 @@ fn explored<P: PlatformUnderTest>(
         finding => finding.words().unwrap_or_default().to_owned(),
     };
     outcome.verdict = Verdict::Wrong;
+    let hangs = matches!(report.verdict, Found::Deadlock(_));
+    let mut found = finding(check, steps(&report));
+    if what.contains(LET_IN) && check.method != "unload" {
+        let [method, clause, remedy] = checks::LEAVES_OFF;
+        found.blame(method, clause, remedy);
+    }
+    if let Some([method, clause, remedy]) = check.hang.filter(|_| hangs) {
+        found.blame(method, clause, remedy);
+    }
     outcome.what = Some(what);
-    outcome.finding = Some(finding(check, steps(&report)));
+    outcome.finding = Some(found);
     false
 }
 
@@ -131,12 +143,18 @@ fn steps(report: &Explored) -> Vec<Drawn> {
 }
 
 fn finding<P: PlatformUnderTest>(check: &Check<P>, steps: Vec<Drawn>) -> Finding {
-    Finding {
-        method: check.method.to_owned(),
-        clause: check.clause.to_owned(),
-        line: line_of(check.clause).unwrap_or(0),
-        remedy: check.remedy.to_owned(),
-        steps,
+    let mut found =
+        Finding { method: String::new(), clause: String::new(), line: 0, remedy: String::new(), steps };
+    found.blame(check.method, check.clause, check.remedy);
+    found
+}
+
+impl Finding {
+    fn blame(&mut self, method: &str, clause: &str, remedy: &str) {
+        self.method = method.to_owned();
+        self.clause = clause.to_owned();
+        self.line = line_of(clause).unwrap_or(0);
+        self.remedy = remedy.to_owned();
     }
 }
 

@@ -10,19 +10,20 @@ use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// Calls of [`Commands::post_wait`] in a check at most: two for each flush.
-const SLOTS: usize = 8;
-/// Bits of a command. A slot has room for three, and for the mark that it was written.
-const COMMAND: u32 = 16;
-const WRITTEN: u64 = 1 << (3 * COMMAND);
+/// Calls of [`Commands::post_wait`] in a check at most: some for each page of each flush.
+const SLOTS: usize = 48;
 
-/// Commands: a page (its number, and whether walkers' caches go), all of a space, and everything. The space follows.
-const PAGE: u64 = 1 << 12;
-const SPACE: u64 = 2 << 12;
-const ALL: u64 = 3 << 12;
-const WALKS: u64 = 1 << 4;
+/// Commands, a bit each: a slot has room for all that there are, as often as they are posted. Of a space they are its pages, a
+/// bit each, the same with what walkers cache, and all of it.
+const COMMANDS_OF_SPACE: u32 = 5;
+const WALKS: u32 = 2;
+const WHOLE: u32 = 4;
+const SPACES: usize = 8;
+const ALL: u32 = COMMANDS_OF_SPACE * SPACES as u32;
+/// The mark that a slot was written.
+const WRITTEN: u64 = 1 << 63;
 
 /// The IOMMU's commands.
 #[derive(Debug)]
@@ -63,12 +64,9 @@ impl Queue {
     }
 
     #[track_caller]
-    fn stage(&self, command: u64) {
+    fn stage(&self, command: u32) {
         let staged = &self.staged[sync::cpu()];
-        let before = staged.load(Relaxed);
-        let free = (0..3).find(|place| before >> (COMMAND * place) & 0xffff == 0);
-        let free = free.expect("three commands were posted and none was waited for: post_wait() is missing");
-        staged.swap(before | command << (COMMAND * free), Relaxed);
+        staged.swap(staged.load(Relaxed) | 1 << command, Relaxed);
     }
 
     #[track_caller]
@@ -76,7 +74,8 @@ impl Queue {
         let commands = self.staged[sync::cpu()].swap(0, Relaxed);
         let at = self.posted.fetch_add(1, AcqRel);
         if let Some(iommu) = self.iommu() {
-            let slot = self.slots.get(at as usize).expect("a check waits for the IOMMU eight times at most");
+            let slot =
+                self.slots.get(at as usize).expect("this machine takes 48 calls of post_wait() in a check");
             // A locked operation, so that the IOMMU finds what it is told of: drivers have a barrier before the register.
             slot.swap(commands | WRITTEN, AcqRel);
             sync::raise(iommu, COMMANDS);
@@ -94,24 +93,26 @@ impl Queue {
             if commands & WRITTEN == 0 {
                 return;
             }
-            (0..3).map(|place| commands >> (COMMAND * place) & 0xffff).for_each(|one| self.carry_out(one));
-            self.done.store(at + 1, Release);
+            self.carry_out(commands);
+            // A locked operation, as above: what a device writes waits in no store buffer.
+            self.done.swap(at + 1, AcqRel);
         }
     }
 
-    fn carry_out(&self, command: u64) {
+    fn carry_out(&self, commands: u64) {
         let Some(&(iommu, space)) = self.shares.get() else { return };
-        let levels = if command & WALKS == 0 { WalkCache::Keep } else { WalkCache::Drop };
-        let page = Which::Page((command & 0xf) as usize, levels);
-        match command & 0xf000 {
-            PAGE | SPACE if (command >> 8 & 0xf) as usize != space => {}
-            PAGE => hw::flush_on(iommu, Whose::Tag(0), page),
-            SPACE => hw::flush_on(iommu, Whose::Tag(0), Which::All),
-            ALL => {
-                hw::flush_on(iommu, Whose::Tag(0), Which::All);
-                hw::flush_on(iommu, Whose::Kernel, Which::All);
-            }
-            _ => {}
+        let has = |command: u32| commands >> command & 1 != 0;
+        for command in (0..COMMANDS_OF_SPACE).filter(|&command| has(command_of(space, command))) {
+            let which = match command {
+                WHOLE => Which::All,
+                page if page < WALKS => Which::Page(page as usize, WalkCache::Keep),
+                page => Which::Page((page - WALKS) as usize, WalkCache::Drop),
+            };
+            hw::flush_on(iommu, Whose::Tag(0), which);
+        }
+        if has(ALL) {
+            hw::flush_on(iommu, Whose::Tag(0), Which::All);
+            hw::flush_on(iommu, Whose::Kernel, Which::All);
         }
     }
 
@@ -144,18 +145,23 @@ impl Queue {
     }
 }
 
+/// The bit of a command.
+fn command_of(space: usize, command: u32) -> u32 {
+    COMMANDS_OF_SPACE * space as u32 + command
+}
+
 impl Commands for Sim {
     #[track_caller]
     fn post_page(&self, root: u64, address: u64, levels: Levels) {
         let walks = if levels == Levels::All { WALKS } else { 0 };
-        if let (Some(space), Some(page)) = (Self::space_of(root), self.page(address)) {
-            self.0.queue.stage(PAGE | (space as u64) << 8 | walks | page as u64);
+        if let (Some(space), Some(page)) = (Self::space_of(root), self.page(address, false)) {
+            self.0.queue.stage(command_of(space, walks + page as u32));
         }
     }
     #[track_caller]
     fn post_root(&self, root: u64) {
         if let Some(space) = Self::space_of(root) {
-            self.0.queue.stage(SPACE | (space as u64) << 8);
+            self.0.queue.stage(command_of(space, WHOLE));
         }
     }
     #[track_caller]

@@ -32,7 +32,12 @@ impl<P: PlatformUnderTest> fmt::Debug for Run<P> {
 impl<P: PlatformUnderTest> Run<P> {
     /// Builds the world. Its parts are leaked, since explorations refer to them by address.
     pub(crate) fn new(plan: &Plan<P>) -> Self {
-        let wires = &*Box::leak(Box::new(Wires::new(plan.cpus.len(), plan.profile)));
+        let wires = &*Box::leak(Box::new(Wires::new(
+            plan.cpus.len(),
+            plan.profile,
+            P::RANGE_CEILING,
+            plan.kernel_pages,
+        )));
         Sim(wires).enter();
         let room = &*Box::leak(Box::new(P::room()));
         let engine = &*Box::leak(Box::new(Shootdown::new(P::new(Sim(wires), room), P::Mask::default())));

@@ -2,15 +2,16 @@
 
 use crate::boot::Boot;
 use crate::iommu::Queue;
-use crate::size::{PAGES, TAGS};
+use crate::size::{Layout, PAGES, TAGS};
 use shootdown::flush::Levels;
 use shootdown::ports::{Broadcasts, Entries, FlushCalls, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, space_name};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Interrupt line of the IPI.
 pub(crate) const IPI: u8 = 0;
@@ -34,8 +35,6 @@ pub(crate) struct Profile {
     pub(crate) slow_tables: bool,
     /// Interrupts that are turned on inside a method that is called with them off are noticed.
     pub(crate) watches_context: bool,
-    /// Binary logarithm of the page size.
-    pub(crate) page_shift: u32,
 }
 
 impl Profile {
@@ -45,7 +44,6 @@ impl Profile {
         overtaking: false,
         slow_tables: false,
         watches_context: false,
-        page_shift: 12,
     };
 }
 
@@ -106,6 +104,10 @@ impl Sim {
 #[derive(Debug)]
 pub(crate) struct Wires {
     pub(crate) profile: Profile,
+    /// Most pages that the platform has dropped one by one.
+    pub(crate) ceiling: u64,
+    /// Pages of kernel memory.
+    kernel_pages: usize,
     /// What CPUs did before the exploration began.
     pub(crate) boot: Boot,
     pub(crate) machine: OnceLock<Machine>,
@@ -117,7 +119,7 @@ pub(crate) struct Wires {
     begun: Vec<Word>,
     /// The same for broadcasts.
     casts: Vec<Word>,
-    /// Per CPU: 1 where its stores are ordered before its next interrupt.
+    /// Per CPU: 1 where its stores are ordered before its next interrupts. What it does for a flush itself ends that.
     ordered: Vec<Word>,
     /// Per CPU: 1 while a method runs that was called with interrupts off.
     inside: Vec<Word>,
@@ -127,17 +129,19 @@ pub(crate) struct Wires {
     halfway: Vec<Word>,
     /// Page whose cleared entry has not reached the walkers yet, plus 1.
     on_its_way: Word,
-    /// Per CPU: 1 once its IPI handler has run.
+    /// Per CPU: 1 once its IPI handler has run, or how often it has met the others.
     pub(crate) handled: Vec<Word>,
     /// Commands of the IOMMU.
     pub(crate) queue: Queue,
 }
 
 impl Wires {
-    pub(crate) fn new(cpus: usize, profile: Profile) -> Self {
+    pub(crate) fn new(cpus: usize, profile: Profile, ceiling: u64, kernel_pages: usize) -> Self {
         let words = |name| (0..cpus).map(|_| Word::new(name, 0)).collect();
         Self {
             profile,
+            ceiling,
+            kernel_pages,
             boot: Boot::new(cpus),
             machine: OnceLock::new(),
             registers: words("root_register"),
@@ -162,10 +166,17 @@ impl Wires {
 
     /// Lets the store reach the walkers, if it has not.
     pub(crate) fn arrive(&self) {
-        let page = self.on_its_way.swap(0, AcqRel);
-        if let (Some(page), Some(machine)) = (page.checked_sub(1), self.machine.get()) {
+        let there = self.on_its_way.load(Acquire);
+        if let (Some(page), Some(machine)) = (there.checked_sub(1), self.machine.get()) {
             machine.tables.leaf(0, page as usize).swap(0, AcqRel);
+            // Another CPU may have let it arrive meanwhile, and one more may be on its way.
+            let _ = self.on_its_way.compare_exchange(there, 0, AcqRel, Acquire);
         }
+    }
+
+    /// Has the hypervisor say that `cpu` is off, or that it runs, and returns what it had been asked.
+    pub(crate) fn say_off(&self, cpu: usize, off: bool) -> u64 {
+        self.vcpus[cpu].swap(if off { HOST_PREEMPTED } else { 0 }, AcqRel)
     }
 
     /// The hypervisor takes this CPU off, and lets it run again some time later.
@@ -311,24 +322,37 @@ impl Sim {
         (root >> 12).checked_sub(1).map(|space| space as usize)
     }
 
-    /// The page at `address`, if the machine has it.
-    pub(crate) fn page(self, address: u64) -> Option<usize> {
-        Some(address >> self.0.profile.page_shift).filter(|&page| page < PAGES).map(|page| page as usize)
+    /// The page at `address`, of users or of the kernel, if the machine has it.
+    pub(crate) fn page(self, address: u64, kernel: bool) -> Option<usize> {
+        let pages = if kernel { self.0.kernel_pages } else { PAGES as usize };
+        let page = Layout::ALL.iter().find_map(|layout| layout.page(address, kernel, self.0.ceiling));
+        page.filter(|&page| page < pages)
     }
 
     fn begin(self, what: Begun) {
         let wires = self.0;
+        if wires.profile.overtaking {
+            wires.ordered[sync::cpu()].swap(0, Relaxed);
+        }
         // Where a root write may take its time, it may also not.
         let late = wires.profile.late && (!matches!(what, Begun::Root(..)) || sync::choose(2) == 1);
-        if late { push(&wires.begun[sync::cpu()], what) } else { what.here(wires) }
+        if !late {
+            return what.here(wires);
+        }
+        if let Some(oldest) = push(&wires.begun[sync::cpu()], what) {
+            oldest.here(wires);
+        }
     }
 }
 
-fn push(queue: &Word, what: Begun) {
+/// Begins something. Where too much is under way for the word that has it, the oldest takes effect, as it may at any time.
+fn push(queue: &Word, what: Begun) -> Option<Begun> {
     let before = queue.load(Relaxed);
-    assert!(before >> 48 == 0, "four drops were begun and none was waited for: complete() is missing");
-    let free = (0..4).find(|place| before >> (16 * place) & 0xffff == 0).unwrap_or(0);
-    queue.swap(before | what.encode() << (16 * free), Relaxed);
+    let (oldest, rest) =
+        if before >> 48 == 0 { (None, before) } else { (Some(before & 0xffff), before >> 16) };
+    let free = (0..4).find(|place| rest >> (16 * place) & 0xffff == 0).unwrap_or(0);
+    queue.swap(rest | what.encode() << (16 * free), Relaxed);
+    oldest.map(Begun::decode)
 }
 
 fn take(queue: &Word) -> impl Iterator<Item = Begun> + use<> {
@@ -364,7 +388,12 @@ impl Ports for Sim {
         let cpu = cpu as usize;
         assert!(cpu < self.0.vcpus.len(), "an interrupt for CPU {cpu}, which this machine does not have");
         if self.0.profile.overtaking {
-            let ordered = self.0.ordered[sync::cpu()].swap(0, Relaxed) == 1;
+            let word = &self.0.ordered[sync::cpu()];
+            let ordered = word.swap(0, Relaxed) == 1;
+            if ordered {
+                // So are those that go to others of a set.
+                word.swap(1, Relaxed);
+            }
             if !ordered && sync::choose(2) == 1 {
                 // It is taken before the request is in memory: its handler finds nothing, and is as if it had not run.
                 sync::note("the interrupt overtakes the request: its handler finds nothing");
@@ -393,7 +422,7 @@ impl Ports for Sim {
     #[track_caller]
     fn drop_page(&self, number: u16, address: u64, levels: Levels) {
         let tag = tag(number);
-        if let (Some(page), None) = (self.page(address), self.0.boot.cpu()) {
+        if let (Some(page), None) = (self.page(address, false), self.0.boot.cpu()) {
             self.begin(Begun::Page(tag, page, levels));
         }
     }
@@ -407,7 +436,7 @@ impl Ports for Sim {
     }
     #[track_caller]
     fn drop_kernel_page(&self, address: u64, levels: Levels) {
-        if let (Some(page), None) = (self.page(address), self.0.boot.cpu()) {
+        if let (Some(page), None) = (self.page(address, true), self.0.boot.cpu()) {
             self.begin(Begun::KernelPage(page, levels));
         }
     }
@@ -437,7 +466,10 @@ impl Sim {
     #[track_caller]
     fn cast(self, what: Begun) {
         if self.0.boot.cpu().is_none() {
-            push(&self.0.casts[sync::cpu()], what);
+            let oldest = push(&self.0.casts[sync::cpu()], what);
+            if let Some(oldest) = oldest {
+                oldest.everywhere(self.0);
+            }
         }
     }
 }
@@ -446,7 +478,7 @@ impl Broadcasts for Sim {
     #[track_caller]
     fn broadcast_page(&self, number: u16, address: u64, levels: Levels) {
         let tag = tag(number);
-        if let Some(page) = self.page(address) {
+        if let Some(page) = self.page(address, false) {
             self.cast(Begun::Page(tag, page, levels));
         }
     }
@@ -521,8 +553,14 @@ impl Sim {
             hw::flush_on(cpu, whose, Which::All);
         }
         for range in ranges {
-            let pages = (0..=range & 0xfff).filter_map(|page| self.page((range & !0xfff) + (page << 12)));
-            pages.for_each(|page| hw::flush_on(cpu, whose, Which::Page(page, WalkCache::Drop)));
+            let kernel = whose == Whose::Kernel;
+            let pages =
+                (0..=range & 0xfff).filter_map(|page| self.page((range & !0xfff) + (page << 12), kernel));
+            // A large page is named many times.
+            let pages: BTreeSet<usize> = pages.collect();
+            for page in pages {
+                hw::flush_on(cpu, whose, Which::Page(page, WalkCache::Drop));
+            }
         }
     }
 }
@@ -566,6 +604,15 @@ impl Wires {
             "interrupts are on when the method returns, and it was called with them off"
         );
         sync::irq_restore(were_on);
+    }
+
+    /// Waits until all CPUs have come here as often as this one.
+    pub(crate) fn meet(&self, cpu: usize) {
+        let times = self.handled[cpu].load(Relaxed) + 1;
+        self.handled[cpu].store(times, Release);
+        for other in &self.handled {
+            sync::wait_until(|| other.load(Acquire) >= times);
+        }
     }
 
     /// Waits until the IPI handler of `cpu` has run.

@@ -62,12 +62,14 @@ fn a_machine_that_needs_no_barriers_is_not_asked_for_any() {
         names,
         [
             "pin",
+            "entry-answers",
+            "secondary-done",
             "flush-halves",
             "flush-complete",
             "install-complete",
             "unload",
-            "secondary-done",
             "ipi-order",
+            "ipis-order",
             "publish-tables",
             "flush-on-entry",
             "secondary",
@@ -89,10 +91,13 @@ const NO_SECONDARY: [&str; 3] = ["secondary-done", "secondary", "secondary-kerne
 /// Each customer's package as it ships, and what is not looked at there.
 #[test]
 fn the_platform_that_a_customer_ships_is_the_one_examined() {
-    let loads = ["install-root", "install-flush", "install-order", "install-complete"];
-    let ends = ["flush-on-entry", "free-root", "defer-teardown"];
+    let loads = ["install-root", "install-flush", "install-order", "install-complete", "root-freed"];
+    let ends = ["entry-answers", "flush-on-entry", "free-root", "defer-teardown"];
     let customers: [(&str, &[&str]); 4] = [
-        ("trampoline", &["pin", "flush-halves", "flush-complete", "unload", "ipi-order", "publish-tables"]),
+        (
+            "trampoline",
+            &["pin", "flush-halves", "flush-complete", "unload", "ipi-order", "ipis-order", "publish-tables"],
+        ),
         ("own-lifetimes", &["pin"]),
         (
             "hypercalls",
@@ -104,6 +109,7 @@ fn the_platform_that_a_customer_ships_is_the_one_examined() {
                 "handle-ipi",
                 "ipi-order",
                 "protocol-lazy",
+                "ipis-order",
                 "protocol-kernel",
                 "protocol-borrow",
             ],
@@ -137,11 +143,12 @@ fn the_platforms_of_whole_machines_are_examined_as_they_ship() {
         "install-complete",
         "unload",
         "ipi-order",
+        "ipis-order",
         "publish-tables",
     ];
     let customers: [(PathBuf, &[&str]); 2] = [
         (examples.join("jit"), &["protocol-borrow"]),
-        (examples.with_file_name("kernel"), &["flush-on-entry", "core-atomics"]),
+        (examples.with_file_name("kernel"), &["entry-answers", "flush-on-entry", "core-atomics"]),
     ];
     for (path, besides) in customers {
         let report = examine_path(&path).expect("it compiles");

@@ -34,7 +34,7 @@ fn a_sound_platform_passes() {
     shootdown(&["doctor", text(&example("toy_kernel.rs"))])
         .assert()
         .code(0)
-        .stdout(passed.and(contains("32 checks pass, 0 do not")));
+        .stdout(passed.and(contains("36 checks pass, 0 do not")));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_crate_with_modules_is_examined_by_its_folder() {
     written(folder.path(), "source/kernel.rs", root);
     let platform = fs::read_to_string(example("toy_kernel.rs")).expect("a platform");
     written(folder.path(), "source/platform.rs", &platform);
-    shootdown(&["doctor", text(folder.path())]).assert().code(0).stdout(contains("32 checks pass, 0 do not"));
+    shootdown(&["doctor", text(folder.path())]).assert().code(0).stdout(contains("36 checks pass, 0 do not"));
 }
 
 #[test]

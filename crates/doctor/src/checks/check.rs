@@ -14,6 +14,8 @@ pub(crate) struct Check<P: PlatformUnderTest> {
     /// The line of the contract that it then breaks, word for word as in the engine's source.
     pub(crate) clause: &'static str,
     pub(crate) remedy: &'static str,
+    /// The method, the clause and the remedy if no CPU can go on, where that is another's fault.
+    pub(crate) hang: Option<[&'static str; 3]>,
     /// Checks without which the answer would mean nothing.
     pub(crate) needs: &'static [&'static str],
     pub(crate) memories: &'static [Memory],
@@ -21,6 +23,22 @@ pub(crate) struct Check<P: PlatformUnderTest> {
     pub(crate) unneeded: Option<&'static str>,
     pub(crate) plan: fn() -> Plan<P>,
 }
+
+/// What is at fault where a CPU waits for ever for the answer of another.
+pub(crate) const NO_ANSWER: Option<[&str; 3]> = Some([
+    "send_ipi",
+    "an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another)",
+    "a CPU waits for another that was sent an IPI and never handled it: send one at every call, to every CPU of a set and from \
+     every CPU, and have the handler call engine.handle_ipi() each time",
+]);
+
+/// What a method breaks that lets interrupts in: the method, the clause and the remedy.
+pub(crate) const LEAVES_OFF: [&str; 3] = [
+    "irq_save",
+    "keeps interrupts that call into the engine, and preemption, away until",
+    "a method that is called with interrupts off leaves them off from its first step to its last: a handler that comes in \
+     between finds the engine in the middle of a switch",
+];
 
 /// Why barriers are not checked, on a machine that needs none.
 pub(crate) fn no_barriers<P: PlatformUnderTest>() -> Option<&'static str> {
@@ -49,5 +67,5 @@ pub(crate) fn is_tagged<P: PlatformUnderTest>() -> bool {
 
 /// Two tags under which the platform's spaces may run; without tags it is one.
 pub(crate) fn tags<P: PlatformUnderTest>() -> [u8; 2] {
-    if is_tagged::<P>() { [1, 2] } else { [0, 0] }
+    if is_tagged::<P>() { [2, 1] } else { [0, 0] }
 }

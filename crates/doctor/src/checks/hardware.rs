@@ -4,8 +4,9 @@ use super::check::{Check, is_tagged, no_barriers, no_loads, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::{Profile, Sim, USER_HALF, tag};
+use crate::size::Layout;
 use crate::world::{PlatformUnderTest, frame, kernel_frame, note, root};
-use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush};
 use shootdown::ports::{Entries, Ports as _};
 use shootdown::tags::{OnInstall, Tag};
 use shootdown_explore::{Memory, sync};
@@ -21,7 +22,9 @@ pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     checks.extend(tag_drops());
     checks.extend(kernel_drops());
     checks.extend(whole_drops());
+    checks.push(each_time());
     checks.extend(roots());
+    checks.push(freed());
     checks.push(leaves());
     checks
 }
@@ -33,7 +36,18 @@ fn drop_check<P: PlatformUnderTest>(
     needs: &'static [&'static str],
     plan: fn() -> Plan<P>,
 ) -> Check<P> {
-    Check { name, about, method: "flush_local", clause, remedy, needs, memories: ONE, unneeded: None, plan }
+    Check {
+        name,
+        about,
+        method: "flush_local",
+        clause,
+        remedy,
+        hang: None,
+        needs,
+        memories: ONE,
+        unneeded: None,
+        plan,
+    }
 }
 
 /// Pages of one space.
@@ -42,7 +56,7 @@ fn drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
         drop_check(
             "flush-pages",
             [
-                "pages are dropped, of the space that is loaded and of one that is not",
+                "pages are dropped, one to many, of the space that is loaded and of one that is not",
                 "these pages under the tag",
                 "drop every page of the range, each by its own address, under the tag in the request: it may be that of a \
                  space that is not loaded",
@@ -58,10 +72,7 @@ fn drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 "step by range.size().bytes(): the pages of a range may be large",
             ],
             &["flush-pages"],
-            || {
-                let profile = Profile { page_shift: 21, ..Profile::PLAIN };
-                Plan { profile, ..one_cpu(large::<P>) }
-            },
+            || one_cpu(large::<P>),
         ),
         drop_check(
             "flush-tables",
@@ -95,11 +106,11 @@ fn tag_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             ..drop_check(
                 "flush-halves",
                 [
-                    "a page and a tag are dropped of a space that runs under the tag of its user half",
+                    "pages, tables and a tag are dropped of a space that runs under the tag of its user half",
                     "these pages under the tag",
                     "a space with a root for user mode has two tags: drop under both",
                 ],
-                &["flush-pages", "flush-tag"],
+                &["flush-pages", "flush-tables", "flush-tag"],
                 || one_cpu(halves::<P>),
             )
         },
@@ -112,10 +123,10 @@ fn kernel_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
         drop_check(
             "flush-kernel",
             [
-                "pages of kernel memory are dropped",
+                "pages of kernel memory are dropped, many or of 2 MiB too",
                 "these pages of kernel memory, under all tags",
-                "kernel memory is cached under every tag and as global entries: use the form that reaches all of them, or \
-                 drop everything",
+                "kernel memory is cached under every tag and as global entries: use the form that reaches all of them, for every \
+                 page of the range, by steps of range.size().bytes(), or drop everything",
             ],
             &[],
             || Plan { kernel_pages: 2, ..one_cpu(kernel::<P>) },
@@ -158,14 +169,42 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
                     "wait before returning (aarch64: dsb nsh; isb); the engine acknowledges the flush as soon as \
                      flush_local() is back, and the frame is then reused",
                 ],
-                &["flush-pages", "flush-tag"],
+                &["flush-pages", "flush-tables", "flush-tag", "flush-kernel", "flush-everything"],
                 || {
                     let profile = Profile { late: true, ..Profile::PLAIN };
-                    Plan { profile, ..one_cpu(pages::<P>) }
+                    let drops: Code<P> = |cpu| match sync::choose(5) {
+                        0 => pages(cpu),
+                        1 => tables(cpu),
+                        2 => whole_tag(cpu),
+                        3 => kernel(cpu),
+                        _ => everything(cpu),
+                    };
+                    Plan { profile, kernel_pages: 2, ..one_cpu(drops) }
                 },
             )
         },
     ]
+}
+
+/// What a platform keeps for each CPU, or from one call to the next, is not seen in one call on one CPU.
+fn each_time<P: PlatformUnderTest>() -> Check<P> {
+    drop_check(
+        "flush-each-time",
+        [
+            "each of three CPUs drops a page, a tag and kernel memory, for the second time",
+            "Drops translations of this CPU",
+            "drop what is asked on every CPU and at every call, whatever was dropped before and whatever other CPUs drop",
+        ],
+        &["cpu", "local", "irq-save", "irq-restore", "flush-pages", "flush-tag", "flush-kernel"],
+        || {
+            let drops: Code<P> = |cpu| twice(cpu);
+            Plan {
+                kernel_pages: 1,
+                masks: false,
+                ..Plan::new(vec![(Start::Kernel, drops), (Start::Kernel, drops), (Start::Kernel, drops)])
+            }
+        },
+    )
 }
 
 fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
@@ -175,6 +214,7 @@ fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
         method: "install",
         clause,
         remedy,
+        hang: None,
         needs,
         memories: ONE,
         unneeded: no_loads::<P>(),
@@ -183,19 +223,20 @@ fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         check(
             "install-root",
-            "roots of two spaces are loaded, then none",
+            "roots of two spaces are loaded, then none, on each of three CPUs",
             LOADS,
             "write the root in the argument, under the tag in the argument; for None the kernel's own root, so that the space's \
              can be freed",
             &[],
             (|| {
                 let profile = Profile { registers: true, ..Profile::PLAIN };
-                Plan { profile, ..one_cpu(loads::<P>) }
+                let loads: Code<P> = |cpu| loads(cpu);
+                Plan { profile, cpus: vec![(Start::Kernel, loads); 3], ..one_cpu(loads) }
             }) as fn() -> Plan<P>,
         ),
         check(
             "install-flush",
-            "a tag that another space had is loaded with Flush",
+            "a tag that another space had, or this one, is loaded with Flush",
             "They are dropped. On hardware without tags every install does this.",
             "with OnInstall::Flush drop the tag's entries: they are another space's, or old",
             &["install-root"],
@@ -228,6 +269,32 @@ fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
     ]
 }
 
+/// A root that nobody uses any more.
+fn freed<P: PlatformUnderTest>() -> Check<P> {
+    Check {
+        name: "root-freed",
+        about: "the root of the second of two spaces is given back",
+        method: "free_root",
+        clause: "Frees the tables of a root: nobody refers to the space and no CPU has it loaded.",
+        remedy: "give back the top table of the space in the argument, once",
+        hang: None,
+        needs: &[],
+        memories: ONE,
+        unneeded: no_loads::<P>(),
+        plan: || {
+            let frees: Code<P> = |cpu| {
+                cpu.machine().tables.root(1, 0).store(0, Relaxed);
+                sync::fence(SeqCst);
+                (0..2).for_each(|page| hw::free_frame(frame(1, page)));
+                hw::free_table(2);
+                // SAFETY: 1. none has, and none will.
+                unsafe { cpu.platform().free_root(cpu.space(1)) };
+            };
+            Plan { die: &[1], ..one_cpu(frees) }
+        },
+    }
+}
+
 /// The root that a kernel leaves a space for, where it loads its roots itself.
 fn leaves<P: PlatformUnderTest>() -> Check<P> {
     Check {
@@ -235,6 +302,7 @@ fn leaves<P: PlatformUnderTest>() -> Check<P> {
         about: "a CPU that runs on a space's root leaves it, and a root write may take its time",
         method: "unload",
         clause: LOADS,
+        hang: None,
         remedy: "write the kernel's own root and wait for it: the space's may be freed as soon as unload() is back",
         needs: &["irq-save"],
         memories: ONE,
@@ -305,10 +373,11 @@ fn other_loaded<P: PlatformUnderTest>() -> bool {
 fn pages<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let other = other_loaded::<P>();
     let tag = begin::<P>(other);
-    let (gone, range, what): (&[usize], _, _) = match sync::choose(3) {
+    let (gone, range, what): (&[usize], _, _) = match sync::choose(4) {
         0 => (&[0], cpu.range(0), "flush_local of page 0"),
         1 => (&[1], cpu.range(1), "flush_local of page 1"),
-        _ => (&[0, 1], cpu.both(), "flush_local of two pages"),
+        2 => (&[0, 1], cpu.both(), "flush_local of two pages"),
+        _ => (&[0, 1], cpu.pages(Layout::Ends), "flush_local of many pages"),
     };
     clear(cpu, gone);
     note(what);
@@ -317,10 +386,38 @@ fn pages<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     end::<P>(other);
 }
 
+fn twice<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let tag = begin::<P>(false);
+    let tables = &cpu.machine().tables;
+    for (entry, frame, tag, request) in [
+        (tables.leaf(0, 0), frame(0, 0), Some(tag), FlushRequest::pages(cpu.range(0))),
+        (tables.leaf(0, 1), frame(0, 1), Some(tag), FlushRequest::all()),
+        (tables.kernel(0), kernel_frame(0), None, FlushRequest::pages(cpu.kernel_pages(Layout::Pair))),
+    ] {
+        note("flush_local");
+        flush(cpu, LocalFlush { tag, request });
+        cpu.wires().meet(cpu.id);
+        if cpu.id == 0 {
+            entry.store(0, Relaxed);
+            sync::fence(SeqCst);
+        }
+        cpu.wires().meet(cpu.id);
+        note("flush_local, again");
+        flush(cpu, LocalFlush { tag, request });
+        hw::user(true);
+        cpu.wires().meet(cpu.id);
+        if cpu.id == 0 {
+            note("all have flushed, and the frame is reused");
+            hw::free_frame(frame);
+        }
+        hw::user(false);
+    }
+}
+
 fn large<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let tag = begin::<P>(false);
     clear(cpu, &[0, 1]);
-    let range = PageRange::new(VirtAddr(0), 2, PageSize::Size2M).expect("two pages from 0");
+    let range = cpu.pages(Layout::Large);
     note("flush_local of two pages of 2 MiB");
     flush(cpu, LocalFlush { tag: Some(tag), request: FlushRequest::pages(range) });
     free_frames(&[0, 1]);
@@ -359,11 +456,19 @@ fn halves<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let number = u16::from(tags::<P>()[0]);
     note("the user half of space A runs");
     hw::install(Some(0), tag(number | USER_HALF), Install::FlushTag);
-    clear(cpu, &[0]);
-    let request = [FlushRequest::pages(cpu.range(0)), FlushRequest::all()][sync::choose(2) as usize];
-    note("flush_local of its page, or of the tag");
+    unhook(cpu);
+    let both = FlushRequest::pages(cpu.both());
+    let (request, freed, what) = [
+        (FlushRequest::all(), true, "flush_local of its tag"),
+        (both.tables_freed(), true, "flush_local of its pages, tables freed"),
+        (both, false, "flush_local of its pages"),
+    ][sync::choose(3) as usize];
+    note(what);
     flush(cpu, LocalFlush { tag: Some(Tag::new(number)), request });
-    free_frames(&[0]);
+    free_frames(&[0, 1]);
+    if freed {
+        hw::free_table(1);
+    }
     hw::user(true);
 }
 
@@ -373,8 +478,13 @@ fn kernel<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
         cpu.machine().tables.kernel(page).store(0, Relaxed);
     }
     sync::fence(SeqCst);
-    note("flush_local of kernel pages");
-    flush(cpu, LocalFlush { tag: None, request: FlushRequest::pages(cpu.both()) });
+    let (layout, what) = [
+        (Layout::Pair, "flush_local of two kernel pages"),
+        (Layout::Ends, "flush_local of many kernel pages"),
+        (Layout::Large, "flush_local of two kernel pages of 2 MiB"),
+    ][sync::choose(3) as usize];
+    note(what);
+    flush(cpu, LocalFlush { tag: None, request: FlushRequest::pages(cpu.kernel_pages(layout)) });
     note("the frames are reused");
     hw::free_frame(kernel_frame(0));
     hw::free_frame(kernel_frame(1));
@@ -385,7 +495,10 @@ fn kernel_tables<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     cpu.machine().tables.kernel_link().store(0, Relaxed);
     sync::fence(SeqCst);
     note("flush_local of kernel pages, tables freed");
-    flush(cpu, LocalFlush { tag: None, request: FlushRequest::pages(cpu.both()).tables_freed() });
+    flush(
+        cpu,
+        LocalFlush { tag: None, request: FlushRequest::pages(cpu.kernel_pages(Layout::Pair)).tables_freed() },
+    );
     note("the frames and the table are reused");
     hw::free_frame(kernel_frame(0));
     hw::free_frame(kernel_frame(1));
@@ -439,14 +552,28 @@ fn leave<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, tag: u8) {
     }
 }
 
+/// A tag is loaded with Flush that another space had, or that this one had already.
 fn reuses<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let [tag, _] = tags::<P>();
+    if sync::choose(2) == 1 {
+        return again(cpu, tag);
+    }
     note("space B runs");
     hw::install(Some(1), tag, Install::FlushTag);
     leave(cpu, tag);
     note("install the root of space A, Flush");
     install(cpu, Some(0), tag, OnInstall::Flush);
     note("user code runs");
+    hw::user(true);
+}
+
+fn again<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, tag: u8) {
+    note("install the root of space A, Flush");
+    install(cpu, Some(0), tag, OnInstall::Flush);
+    clear(cpu, &[0]);
+    note("install the root of space A again, Flush");
+    install(cpu, Some(0), tag, OnInstall::Flush);
+    free_frames(&[0]);
     hw::user(true);
 }
 

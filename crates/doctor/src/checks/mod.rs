@@ -8,13 +8,15 @@ mod single;
 
 use crate::world::PlatformUnderTest;
 
-pub(crate) use check::Check;
+pub(crate) use check::{Check, LEAVES_OFF};
 
 /// All checks, in their order.
 pub(crate) fn all<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = single::checks();
-    checks.extend(hardware::checks());
     checks.push(secondary::answers());
+    checks.push(protocol::nobody());
+    checks.push(single::contexts());
+    checks.extend(hardware::checks());
     checks.extend(protocol::checks());
     checks.extend(secondary::flushes());
     checks

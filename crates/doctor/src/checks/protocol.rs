@@ -1,12 +1,15 @@
 //! Several CPUs, and the engine between them.
 
-use super::check::{Check, no_barriers, no_borrows, no_ipis, no_loads};
+use super::check::{Check, NO_ANSWER, no_barriers, no_borrows, no_ipis, no_loads};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::Profile;
 use crate::world::{PlatformUnderTest, note};
+use shootdown::flush::FlushRequest;
 use shootdown_explore::Memory::{self, Pso, Sc, Tso};
+use shootdown_explore::sync;
 use shootdown_machine::hw;
+use std::sync::atomic::Ordering::Release;
 
 const ALL: &[Memory] = &[Sc, Tso, Pso];
 const SOUND: &str = "A machine: CPUs, interrupts, TLB instructions.";
@@ -14,6 +17,7 @@ const SOUND: &str = "A machine: CPUs, interrupts, TLB instructions.";
 pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = ipis();
     checks.extend(elsewhere());
+    checks.push(sets());
     checks.extend(around());
     checks.extend(lifetime());
     checks.extend(whole());
@@ -21,8 +25,13 @@ pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
 }
 
 /// Why no stay off the CPU is looked at, on a platform that defers nothing to its end.
-fn no_entry<P: PlatformUnderTest>() -> Option<&'static str> {
+pub(super) fn no_entry<P: PlatformUnderTest>() -> Option<&'static str> {
     (!P::FLUSHES_ON_ENTRY).then_some("the platform defers no flush to a CPU's next entry (FLUSHES_ON_ENTRY)")
+}
+
+/// Why sets of CPUs are not looked at, where CPUs are interrupted one by one.
+fn no_sets<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::MULTICAST).then_some("IPIs are sent one by one (MULTICAST)")
 }
 
 /// What a flush of several CPUs rests on.
@@ -38,6 +47,7 @@ const FLUSHES: &[&str] = &[
     "flush-pages",
     "flush-tables",
     "flush-tag",
+    "flush-each-time",
     "needs-ack",
     "context",
     "secondary-done",
@@ -49,10 +59,11 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "handle-ipi",
-            about: "CPU 0 has CPU 1 leave a space that is about to be freed",
+            about: "CPU 0 has CPUs 1 and 2 leave a space that is about to be freed, and CPU 1 has CPU 0 leave another",
             method: "send_ipi",
             clause: "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
-            remedy: "the IPI handler must call engine.handle_ipi(), whatever else it does",
+            remedy: "the IPI handler must call engine.handle_ipi(), at every interrupt and on every CPU, whatever else it does",
+            hang: None,
             needs: &[
                 "cpu",
                 "local",
@@ -60,6 +71,7 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 "irq-restore",
                 "install-root",
                 "unload",
+                "root-freed",
                 "send-ipi",
                 "context",
             ],
@@ -69,18 +81,49 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
         },
         Check {
             name: "ipi-order",
-            about: "the same where an interrupt may overtake the stores before it",
+            about: "CPU 0 has CPU 1 leave a space, and an interrupt may overtake the stores before it",
             method: "send_ipi",
             clause: "The request is visible before the interrupt",
             remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; \
                      lfence): else the handler reads the mailbox before the request is in it, and no \
                      other IPI is sent",
+            hang: None,
             needs: &["handle-ipi"],
             memories: &[Tso],
             unneeded: no_ipis::<P>().or(no_barriers::<P>()),
-            plan: || Plan { profile: Profile { overtaking: true, ..Profile::PLAIN }, ..evicts() },
+            plan: || {
+                let lazy: Code<P> = |_| {};
+                let cpus = vec![(Start::Kernel, (|cpu| last(cpu, 0)) as Code<P>), (Start::Lazy(0), lazy)];
+                let profile = Profile { overtaking: true, ..Profile::PLAIN };
+                Plan { profile, sleepers: [1, 0], ..Plan::new(cpus) }
+            },
         },
     ]
+}
+
+/// A flush that no CPU has to take part in.
+pub(super) fn nobody<P: PlatformUnderTest>() -> Check<P> {
+    Check {
+        name: "flush-nobody",
+        about: "a space is flushed that no CPU has loaded",
+        method: "flush_remote",
+        clause: "members of the space's mask, or for kernel memory all CPUs on line.",
+        remedy: "where nobody is to be reached there is nothing to do: make no call for an empty set of CPUs, and answer Done",
+        hang: NO_ANSWER,
+        needs: &["cpu", "local", "irq-save", "irq-restore", "secondary-done"],
+        memories: &[Tso],
+        unneeded: None,
+        plan: || {
+            let flushes: Code<P> = |cpu| {
+                let pages = FlushRequest::pages(cpu.both());
+                for request in [pages, pages.tables_freed(), FlushRequest::all()] {
+                    note("flush");
+                    cpu.engine().flush(cpu.space(0), request);
+                }
+            };
+            Plan { sleepers: [1, 0], ..Plan::new(vec![(Start::Kernel, flushes)]) }
+        },
+    }
 }
 
 fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
@@ -88,14 +131,15 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
         Check {
             name: "remote",
             about: if P::SENDS_IPIS {
-                "CPU 0 unmaps a page, then frees a table, or flushes all, while CPU 1 runs and CPU 2 is lazy"
+                "CPU 0 unmaps pages in each way, frees a table, or flushes all, while CPU 1 runs and CPU 2 is lazy"
             } else {
-                "CPU 0 unmaps a page, then frees a table, or flushes all, while CPU 1 runs"
+                "CPU 0 unmaps pages in each way, frees a table, or flushes all, while CPU 1 runs"
             },
             method: "flush_remote",
             clause: "answers [`Remote::Done`] only if every CPU's TLB has dropped the translations",
             remedy: "answer Done only after all that was asked was broadcast, tables included, and \
                      waited for (dsb ish, TLBSYNC); else answer NeedsIpi",
+            hang: NO_ANSWER,
             needs: FLUSHES,
             memories: &[Tso],
             unneeded: None,
@@ -103,23 +147,49 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
         },
         Check {
             name: "remote-kernel",
-            about: "CPU 0 unmaps kernel memory, and flushes all of it, while CPU 1 runs",
+            about: "CPU 0 unmaps kernel memory in each way, frees a table of it, or flushes all of it, while CPU 1 runs",
             method: "flush_remote",
             clause: "members of the space's mask, or for kernel memory all CPUs on line.",
             remedy: "a request without a space is kernel memory: broadcast that, under all tags, or answer NeedsIpi",
-            needs: &["remote", "flush-kernel", "flush-everything"],
+            hang: NO_ANSWER,
+            needs: &["remote", "flush-kernel", "flush-kernel-tables", "flush-everything"],
             memories: &[Tso],
             unneeded: None,
             plan: || {
-                let unmaps: Code<P> = |cpu| {
-                    cpu.unmap_kernel(0);
-                    cpu.unmap_kernel_by_flushing_all(1);
-                };
+                let unmaps: Code<P> = |cpu| cpu.unmap_kernel_in_each_way();
                 let runs: Code<P> = |_| {};
-                Plan { kernel_pages: 2, ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)]) }
+                Plan {
+                    kernel_pages: 2,
+                    kernel_table: true,
+                    ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)])
+                }
             },
         },
     ]
+}
+
+/// Interrupts to several CPUs at once.
+fn sets<P: PlatformUnderTest>() -> Check<P> {
+    Check {
+        name: "ipis-order",
+        about: "CPU 0 unmaps a page while CPUs 1 and 2 run, and an interrupt may overtake the stores before it",
+        method: "send_ipi",
+        clause: "The request is visible before the interrupt",
+        remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; \
+                     lfence): else the handler reads the mailbox before the request is in it, and no \
+                     other IPI is sent",
+        hang: None,
+        needs: &["ipi-order", "remote"],
+        memories: &[Tso],
+        unneeded: no_ipis::<P>().or(no_barriers::<P>()).or(no_sets::<P>()),
+        plan: || {
+            let profile = Profile { overtaking: true, ..Profile::PLAIN };
+            let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
+            let runs: Code<P> = |_| {};
+            let cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs), (Start::User(0), runs)];
+            Plan { profile, ..Plan::new(cpus) }
+        },
+    }
 }
 
 /// Walkers, waits and hypervisors.
@@ -127,19 +197,26 @@ fn around<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "publish-tables",
-            about: "CPU 0 unmaps a page, and its page-table store takes its time to reach the walkers",
+            about: "CPU 0 unmaps a page, then CPU 1 another, and page-table stores take their time to reach the walkers",
             method: "publish_tables",
             clause: "Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`).",
             remedy: "implement publish_tables(), with the barrier that the machine needs between a page-table store and the \
                      invalidate: else a walker refills from the old entry after the flush",
+            hang: NO_ANSWER,
             needs: &["remote"],
             memories: &[Tso],
             unneeded: no_barriers::<P>(),
             plan: || {
                 let profile = Profile { slow_tables: true, ..Profile::PLAIN };
-                let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
-                let runs: Code<P> = |_| {};
-                Plan { profile, ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)]) }
+                let first: Code<P> = |cpu| {
+                    cpu.unmap(0, 0);
+                    cpu.wires().handled[0].store(1, Release);
+                };
+                let second: Code<P> = |cpu| {
+                    cpu.wires().await_handled(0);
+                    cpu.unmap(0, 1);
+                };
+                Plan { profile, ..Plan::new(vec![(Start::User(0), first), (Start::User(0), second)]) }
             },
         },
         Check {
@@ -150,59 +227,77 @@ fn around<P: PlatformUnderTest>() -> Vec<Check<P>> {
             remedy: "no method may wait until another CPU has taken an interrupt or done something: that \
                      CPU may be waiting for this one with interrupts off. The engine's waits handle their \
                      own IPIs; a platform's do not",
+            hang: None,
             needs: &["remote"],
             memories: &[Tso],
             unneeded: None,
             plan: || {
                 let first: Code<P> = |cpu| cpu.unmap_masked(1, 0);
                 let second: Code<P> = |cpu| cpu.unmap_masked(0, 0);
-                Plan { spaces: 2, ..Plan::new(vec![(Start::User(0), first), (Start::User(1), second)]) }
+                let profile = Profile { watches_context: true, ..Profile::PLAIN };
+                let cpus = vec![(Start::User(0), first), (Start::User(1), second)];
+                Plan { profile, spaces: 2, ..Plan::new(cpus) }
             },
         },
         Check {
             name: "flush-on-entry",
-            about: "CPU 0 unmaps a page while the hypervisor takes CPU 1 off, at any moment",
+            about: "CPU 0 unmaps in each way while the hypervisor takes CPU 1 off, at any moment",
             method: "flush_on_entry",
             clause: "only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.",
             remedy: "answer `true` only if a compare-and-exchange has set the request in the word that says the CPU is off: it \
                      may begin to run between a load and a store",
-            needs: &["remote", "needs-ack"],
+            hang: NO_ANSWER,
+            needs: &["remote", "remote-kernel", "needs-ack", "entry-answers"],
             memories: &[Tso],
             unneeded: no_entry::<P>(),
             plan: || {
-                let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
+                let unmaps: Code<P> = |cpu| unmap_past_a_hypervisor(cpu);
                 let runs: Code<P> = |_| {};
                 let cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs)];
-                Plan { preempted: &[1], ..Plan::new(cpus) }
+                Plan { kernel_pages: 1, preempted: &[1], ..Plan::new(cpus) }
             },
         },
     ]
+}
+
+/// Unmaps by each kind of request, and by two of them.
+fn unmap_past_a_hypervisor<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    match sync::choose(4) {
+        0 => (0..2).for_each(|page| cpu.unmap(0, page)),
+        1 => cpu.unmap_table(0),
+        2 => cpu.unmap_by_flushing_all(0, 1),
+        _ => cpu.unmap_kernel(0),
+    }
 }
 
 fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "free-root",
-            about: "a space dies while CPU 1 is lazy on it",
+            about: "a space dies while CPU 1 is lazy on it, by a CPU that has interrupts off",
             method: "free_root",
             clause: "Frees the tables of a root: nobody refers to the space and no CPU has it loaded.",
             remedy: "give the top table back here, and nowhere else",
+            hang: NO_ANSWER,
             needs: WORKS,
             memories: &[Tso],
             unneeded: no_loads::<P>(),
             plan: (|| {
-                let exits: Code<P> = |cpu| cpu.exit(0);
+                // The second space, whose root is not the first that there is.
+                let exits: Code<P> = |cpu| cpu.exit_masked(1);
                 let lazy: Code<P> = |_| {};
-                Plan { die: &[0], ..Plan::new(vec![(Start::User(0), exits), (Start::Lazy(0), lazy)]) }
+                let cpus = vec![(Start::User(1), exits), (Start::Lazy(1), lazy)];
+                Plan { spaces: 2, sleepers: [1, 0], die: &[1], ..Plan::new(cpus) }
             }) as fn() -> Plan<P>,
         },
         Check {
             name: "defer-teardown",
-            about: "the last reference is dropped where nothing may run",
+            about: "the last reference is dropped where nothing may run, with interrupts off",
             method: "defer_teardown",
             clause: "Takes over a teardown that was dropped in a place where it cannot run",
             remedy: "keep teardown.into_handle() where deferred() finds it; what is forgotten is never unmapped, and its frames \
                      are lost",
+            hang: NO_ANSWER,
             needs: &["free-root"],
             memories: &[Tso],
             unneeded: no_loads::<P>(),
@@ -210,7 +305,7 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 let drops: Code<P> = |cpu| {
                     cpu.go_lazy();
                     note("drop the last reference");
-                    drop(cpu.user(0));
+                    cpu.masked(|| drop(cpu.user(0)));
                     cpu.reap();
                 };
                 Plan { die: &[0], ..Plan::new(vec![(Start::User(0), drops)]) }
@@ -232,6 +327,7 @@ fn protocol<P: PlatformUnderTest>(
         method: "Platform",
         clause: SOUND,
         remedy: "no single method was found wrong; the drawing shows how they go wrong together",
+        hang: NO_ANSWER,
         needs: &["remote", "masked-wait", "free-root", "install-order"],
         memories: ALL,
         unneeded,
@@ -269,6 +365,7 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
             },
         ),
         Check {
+            hang: NO_ANSWER,
             needs: &["remote", "remote-kernel", "masked-wait", "free-root", "install-order"],
             ..protocol(
                 "protocol-kernel",
@@ -305,21 +402,25 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
     ]
 }
 
-/// The last user of a space exits on a CPU that runs another space, while CPU 1 is lazy on it.
+/// The last user of a space exits, on a CPU that runs another.
+fn last<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, space: usize) {
+    note("the last user goes");
+    let Some(teardown) = cpu.user(space).put() else { unreachable!("it is the only one") };
+    hw::teardown(space);
+    note("the space is freed");
+    teardown.finish();
+}
+
+/// The last users of two spaces exit, each on a CPU that is lazy on the other.
 fn evicts<P: PlatformUnderTest>() -> Plan<P> {
-    let last: Code<P> = |cpu: &Cpu<'_, P>| {
-        note("the last user goes");
-        let Some(teardown) = cpu.user(0).put() else { unreachable!("it is the only one") };
-        hw::teardown(0);
-        note("the space is freed");
-        teardown.finish();
-    };
+    let (first, second): (Code<P>, Code<P>) = (|cpu| last(cpu, 0), |cpu| last(cpu, 1));
     let lazy: Code<P> = |_| {};
-    Plan { sleepers: [1, 0], ..Plan::new(vec![(Start::Kernel, last), (Start::Lazy(0), lazy)]) }
+    let cpus = vec![(Start::Lazy(1), first), (Start::Lazy(0), second), (Start::Lazy(0), lazy)];
+    Plan { spaces: 2, sleepers: [1, 1], ..Plan::new(cpus) }
 }
 
 fn frees_table<P: PlatformUnderTest>() -> Plan<P> {
-    let unmaps: Code<P> = |cpu| cpu.unmap_in_each_way();
+    let unmaps: Code<P> = |cpu| cpu.unmap_in_each_way(0);
     let runs: Code<P> = |_| {};
     let mut cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs)];
     cpus.extend(P::SENDS_IPIS.then_some((Start::Lazy(0), runs)));

@@ -1,12 +1,15 @@
 //! Methods by themselves: who the CPU is, interrupts, the IPI.
 
-use super::check::{Check, no_ipis, tags};
+use super::check::{Check, LEAVES_OFF, no_ipis, tags};
+use super::protocol::no_entry;
 use crate::cpu::Cpu;
 use crate::plan::{Code, Handler, Plan, Start};
 use crate::sim::Profile;
-use crate::world::{PlatformUnderTest, note};
+use crate::size::Layout;
+use crate::world::{PlatformUnderTest, note, root};
 use shootdown::CpuId;
-use shootdown::flush::{FlushRequest, LocalFlush};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
+use shootdown::ports::HOST_FLUSHES;
 use shootdown::tags::{OnInstall, Tag};
 use shootdown::trace::IrqReason;
 use shootdown_explore::{Memory, sync};
@@ -18,6 +21,7 @@ pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = interrupts();
     checks.push(pin());
     checks.extend(others());
+    checks.push(entry());
     checks
 }
 
@@ -28,7 +32,7 @@ fn check<P: PlatformUnderTest>(
     needs: &'static [&'static str],
     plan: fn() -> Plan<P>,
 ) -> Check<P> {
-    Check { name, about, method, clause, remedy, needs, memories: ONE, unneeded: None, plan }
+    Check { name, about, method, clause, remedy, hang: None, needs, memories: ONE, unneeded: None, plan }
 }
 
 /// Checks of the CPU's number, and of what keeps others away.
@@ -60,23 +64,23 @@ fn interrupts<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "irq-save",
             [
                 "irq_save",
-                "interrupts are turned off twice, one inside the other",
+                "interrupts are turned off twice, one inside the other, on each CPU and for each reason",
                 "Turns interrupts off and says whether they were on",
-                "read the flag, turn interrupts off, and return the flag as it was read",
+                "read the flag, turn interrupts off whatever the reason, and return the flag as it was read",
             ],
             &[],
-            || alone(vec![save::<P>]),
+            || alone(vec![save::<P>; 3]),
         ),
         check(
             "irq-restore",
             [
                 "irq_restore",
-                "interrupts are restored from the inside out",
+                "interrupts are restored from the inside out, on each CPU and for each reason",
                 "Undoes [`irq_save`](Self::irq_save) on the same CPU, from the inside out.",
-                "turn interrupts on only if the argument says that they were on: spans nest",
+                "turn interrupts on if the argument says that they were on, and only then: spans nest, on each CPU by itself",
             ],
             &["irq-save"],
-            || alone(vec![restore::<P>]),
+            || alone(vec![restore::<P>; 3]),
         ),
     ]
 }
@@ -107,12 +111,23 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "relax",
             [
                 "relax",
-                "a wait polls, and stalls, with interrupts off",
+                "a wait polls, with interrupts off",
                 "Called between polls of a wait, with the number of polls so far. Must not block.",
                 "ease the loop (PAUSE, YIELD) and return; what the wait is for may need this very CPU",
             ],
             &["irq-save", "irq-restore"],
             || alone(vec![relax::<P>, |_| {}]),
+        ),
+        check(
+            "stalled",
+            [
+                if P::SECONDARY_TLBS { "stalled, secondary_stalled" } else { "stalled" },
+                "a wait stalls, with interrupts off",
+                "then it is sent another IPI and the wait goes on. Must return.",
+                "report and return: the wait goes on by itself, and what it is for may need this very CPU",
+            ],
+            &["irq-save", "irq-restore"],
+            || alone(vec![stalls::<P>, |_| {}]),
         ),
         Check {
             unneeded: no_ipis::<P>(),
@@ -120,12 +135,13 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 "send-ipi",
                 [
                     "send_ipi",
-                    "CPU 0 sends an IPI to CPU 1 and to CPU 2",
+                    "CPU 0 sends an IPI to CPU 1 and to CPU 2, while CPU 1 sends one to CPU 0",
                     "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon",
-                    "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it",
+                    "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it; \
+                     what several CPUs write in turn to send it, they share",
                 ],
                 &["cpu"],
-                || Plan { handler: Handler::Notes, ..alone(vec![send_ipi::<P>, |_| {}, |_| {}]) },
+                || Plan { handler: Handler::Notes, ..alone(vec![send_ipi::<P>, send_back, |_| {}]) },
             )
         },
         check(
@@ -146,22 +162,52 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 ])
             },
         ),
-        check(
-            "context",
-            [
-                "irq_save",
-                "methods are called with interrupts off, as the engine calls them",
-                "keeps interrupts that call into the engine, and preemption, away until",
-                "a method that is called with interrupts off leaves them off from its first step to its last: a handler that \
-                 comes in between finds the engine in the middle of a switch",
-            ],
-            &["irq-save", "irq-restore"],
-            || {
-                let profile = Profile { watches_context: true, ..Profile::PLAIN };
-                Plan { profile, kernel_pages: 1, ..alone(vec![context::<P>, |_| {}]) }
-            },
-        ),
     ]
+}
+
+/// What is answered about a CPU that the hypervisor has taken off.
+fn entry<P: PlatformUnderTest>() -> Check<P> {
+    Check {
+        unneeded: no_entry::<P>(),
+        ..check(
+            "entry-answers",
+            [
+                "flush_on_entry",
+                "the hypervisor has taken CPU 1 off, and the platform is asked to have it flush, by each request, and CPU 2",
+                "Has `cpu` flush everything before it next uses a translation, if that takes no interrupt",
+                "answer `true` for that CPU alone whose word has the request now, whatever is flushed: a request that was \
+                     made already stays, and needs_ack() reads the same word and leaves it as it is",
+            ],
+            &["needs-ack"],
+            || {
+                let runs: Code<P> = |_| {};
+                Plan::new(vec![
+                    (Start::User(0), entries::<P>),
+                    (Start::User(0), runs),
+                    (Start::User(0), runs),
+                ])
+            },
+        )
+    }
+}
+
+/// Methods in the context in which the engine calls them.
+pub(super) fn contexts<P: PlatformUnderTest>() -> Check<P> {
+    check(
+        "context",
+        [
+            LEAVES_OFF[0],
+            "methods are called with interrupts off, as the engine calls them",
+            LEAVES_OFF[1],
+            LEAVES_OFF[2],
+        ],
+        &["irq-save", "irq-restore", "relax", "stalled", "secondary-done", "flush-nobody"],
+        || {
+            let profile = Profile { watches_context: true, ..Profile::PLAIN };
+            let idle: Code<P> = |_| {};
+            Plan { profile, kernel_pages: 2, ..alone(vec![context::<P>, idle, idle]) }
+        },
+    )
 }
 
 /// CPUs on which nothing runs but this.
@@ -187,20 +233,40 @@ fn whose<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     }
 }
 
+const REASONS: [IrqReason; 9] = [
+    IrqReason::Switch,
+    IrqReason::EnterLazy,
+    IrqReason::Leave,
+    IrqReason::LocalFlush,
+    IrqReason::HandleIpi,
+    IrqReason::Temporary,
+    IrqReason::Hotplug,
+    IrqReason::Tags,
+    IrqReason::Create,
+];
+
+/// Reasons for two spans, one inside the other: each reason comes for both.
+fn reasons() -> [IrqReason; 2] {
+    let reason = usize::from(sync::choose(REASONS.len() as u8));
+    [REASONS[reason], REASONS[(reason + 1) % REASONS.len()]]
+}
+
 fn save<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let [outside, inside] = reasons();
     note("irq_save");
-    let outer = cpu.platform().irq_save(IrqReason::Switch);
-    assert!(!sync::irq_enabled(), "interrupts are on after irq_save()");
-    assert!(outer, "irq_save() says that interrupts were off, and they were on");
+    let outer = cpu.platform().irq_save(outside);
+    assert!(!sync::irq_enabled(), "interrupts are on after irq_save({outside:?})");
+    assert!(outer, "irq_save({outside:?}) says that interrupts were off, and they were on");
     note("irq_save, nested");
-    let inner = cpu.platform().irq_save(IrqReason::LocalFlush);
+    let inner = cpu.platform().irq_save(inside);
     assert!(!sync::irq_enabled(), "interrupts are on after a nested irq_save()");
     assert!(!inner, "irq_save() says that interrupts were on, and they were off");
 }
 
 fn restore<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
-    let outer = cpu.platform().irq_save(IrqReason::Switch);
-    let inner = cpu.platform().irq_save(IrqReason::LocalFlush);
+    let [outside, inside] = reasons();
+    let outer = cpu.platform().irq_save(outside);
+    let inner = cpu.platform().irq_save(inside);
     note("irq_restore, nested");
     cpu.platform().irq_restore(inner);
     assert!(!sync::irq_enabled(), "irq_restore() of an inner span turns interrupts on inside the outer one");
@@ -227,8 +293,17 @@ fn relax<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     note("relax");
     cpu.platform().relax(1);
     cpu.platform().relax(1 << 20);
+    sync::irq_restore(were_on);
+}
+
+fn stalls<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let were_on = sync::irq_save();
     note("stalled");
     cpu.platform().stalled(CpuId::new(1), P::STALL_POLLS);
+    if P::SECONDARY_TLBS {
+        note("secondary_stalled, about what is never worked off");
+        cpu.platform().secondary_stalled(1 << 40, P::STALL_POLLS);
+    }
     sync::irq_restore(were_on);
 }
 
@@ -239,22 +314,40 @@ fn context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
         note(what);
         cpu.wires().with_interrupts_off(method);
     };
-    let requests = [FlushRequest::pages(cpu.range(0)), FlushRequest::all()];
-    for (tag, request) in [Some(tag), None].into_iter().flat_map(|tag| requests.map(|request| (tag, request)))
-    {
-        // SAFETY: 1. they are off.
-        off("flush_local", &|| unsafe { platform.flush_local(LocalFlush { tag, request }) });
+    off("cpu", &|| _ = platform.cpu());
+    off("local", &|| _ = platform.local(other));
+    off("tags", &|| _ = platform.tags());
+    for tag in [Some(tag), None] {
+        for request in requests(if tag.is_some() { cpu.both() } else { cpu.kernel_pages(Layout::Pair) }) {
+            // SAFETY: 1. they are off.
+            off("flush_local", &|| unsafe { platform.flush_local(LocalFlush { tag, request }) });
+        }
     }
     if P::LOADS_ROOTS {
-        // SAFETY: 1. they are off; 2. nothing is freed here; 3. no space has run.
-        off("install", &|| unsafe { platform.install(None, tag, OnInstall::Flush) });
+        for how in [OnInstall::Flush, OnInstall::Keep] {
+            // SAFETY: 1. they are off; 2. nothing is freed here; 3. no other space has run.
+            off("install", &|| unsafe { platform.install(Some(root::<P>(0)), tag, how) });
+        }
+        // SAFETY: 1. they are off; 2. nothing is freed here; 3. as above.
+        off("install", &|| unsafe { platform.install(None, Tag::NONE, OnInstall::Keep) });
     }
     off("pin, nested", &|| drop((platform.pin(), platform.pin())));
     off("before_offline", &|| platform.before_offline());
     off("publish_tables", &|| platform.publish_tables());
-    off("flush_remote", &|| cpu.engine().flush_kernel(FlushRequest::all()));
+    for request in requests(cpu.kernel_pages(Layout::Pair)) {
+        off("flush_remote", &|| cpu.engine().flush_kernel(request));
+    }
+    for request in requests(cpu.both()) {
+        off("flush_remote", &|| cpu.engine().flush(cpu.space(0), request));
+    }
     if P::SENDS_IPIS {
         off("send_ipi", &|| platform.send_ipi(other));
+    }
+    for space in [Some(cpu.space(0)), None] {
+        off("gathered, released", &|| {
+            platform.released(platform.gathered(space, FlushRequest::all()));
+            platform.released(0);
+        });
     }
     off("needs_ack", &|| _ = platform.needs_ack(other));
     off("relax", &|| platform.relax(1));
@@ -267,11 +360,16 @@ fn context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     assert!(sync::irq_enabled(), "interrupts are off after pin() and its end, and they were on");
 }
 
+/// Requests of each kind.
+fn requests(range: PageRange) -> [FlushRequest; 3] {
+    let pages = FlushRequest::pages(range);
+    [pages, pages.tables_freed(), FlushRequest::all()]
+}
+
 /// The same of what secondary TLBs are told and asked.
 fn secondary_context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let platform = cpu.platform();
-    let pages = FlushRequest::pages(cpu.range(0));
-    for request in [pages, pages.tables_freed(), FlushRequest::all()] {
+    for request in requests(cpu.both()) {
         for space in [Some(cpu.space(0)), None] {
             let position = Cell::new(0);
             let posts = || position.set(platform.invalidate_secondary(space, request));
@@ -292,6 +390,40 @@ fn send_ipi<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
         cpu.platform().send_ipi(CpuId::new(target as u32));
         drop(pin);
         cpu.wires().await_handled(target);
+    }
+}
+
+/// What CPU 1 does meanwhile.
+fn send_back<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    note("send an IPI to CPU 0");
+    let pin = cpu.platform().pin();
+    cpu.platform().send_ipi(CpuId::new(0));
+    drop(pin);
+    cpu.wires().await_handled(0);
+}
+
+fn entries<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let (platform, [off, on]) = (cpu.platform(), [CpuId::new(1), CpuId::new(2)]);
+    for space in [Some(cpu.space(0).id()), None] {
+        for request in requests(cpu.both()) {
+            note("the hypervisor takes CPU 1 off");
+            cpu.wires().say_off(1, true);
+            assert!(
+                !platform.flush_on_entry(on, space, request) && platform.needs_ack(on),
+                "flush_on_entry(2) is true or needs_ack(2) is false, and CPU 1 is off and CPU 2 runs"
+            );
+            let asked = [(); 2].map(|()| platform.flush_on_entry(off, space, request));
+            let awaited = [(); 2].map(|()| platform.needs_ack(off));
+            let is_asked = cpu.wires().say_off(1, false) & HOST_FLUSHES != 0;
+            assert!(
+                !asked.contains(&true) || is_asked,
+                "flush_on_entry(1) is true for {request:?}, and the hypervisor has not been asked to flush"
+            );
+            assert!(
+                !asked[1] || awaited == [false; 2],
+                "flush_on_entry(1) is true, and needs_ack(1) does not answer false until CPU 1 runs again"
+            );
+        }
     }
 }
 
