@@ -720,3 +720,96 @@ fn a_cpu_that_comes_on_line_twice_leaves_the_space_that_it_kept_and_finds_nothin
         let _ = user.into_handle();
     }
 }
+
+#[test]
+fn events_say_what_happens_in_its_order() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    let said = || std::mem::take(&mut host.log.borrow_mut().events);
+    said();
+    let of_a = || (Some(a.id()), a.generation());
+    let target = CpuId::new(1);
+    engine.switch_to(&a);
+    host.on(1, || engine.switch_to(&a));
+    engine.flush(&a, FlushRequest::pages(page(1)));
+    let (space, now) = of_a();
+    let (announced, caught_up) = (Event::Announced(space, now), Event::CaughtUp(a.id(), now));
+    assert_eq!(
+        said(),
+        [
+            Event::Switched(a.id()),
+            Event::Switched(a.id()),
+            Event::IpiSent(target),
+            announced,
+            caught_up,
+            caught_up,
+            Event::IpiHandled
+        ]
+    );
+    host.on(1, || {
+        engine.enter_lazy();
+        engine.switch_to(&a);
+        engine.enter_lazy();
+        engine.leave();
+        engine.offline_cpu();
+        engine.online_cpu().expect("fits");
+    });
+    assert_eq!(
+        said(),
+        [
+            Event::WentLazy,
+            Event::Switched(a.id()),
+            Event::WentLazy,
+            Event::Left(a.id()),
+            Event::Offline,
+            Event::Online
+        ]
+    );
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_cpu_that_goes_off_line_has_flushed_and_is_told_of_flushes_until_it_has_said_so() {
+    let host = machine(2);
+    let engine = host.engine();
+    host.log.borrow_mut().flushes.clear();
+    let asks = move || {
+        assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::EVERYTHING)]);
+        host.on(0, || std::mem::forget(engine.send_kernel(FlushRequest::pages(page(9)))));
+    };
+    *host.device.meanwhile.borrow_mut() = Some(Box::new(asks));
+    host.offline(1);
+    assert!(host.device.meanwhile.borrow().is_none(), "the platform was told");
+    assert_eq!(host.pending_ipis(), [1]);
+}
+
+#[test]
+fn every_gather_is_released_once_when_its_flush_is_complete() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    host.on(1, || engine.switch_to(&a));
+    let gather = |number| {
+        let mut gather = engine.gather::<u64, 1>(&a);
+        gather.unmapped(page(number), number).expect("room for one");
+        gather
+    };
+    let batch = |number| {
+        let mut batch = engine.batch::<u64, 1, 1>();
+        batch.gather(&a).expect("room for one").unmapped(page(number), number).expect("room for one");
+        batch
+    };
+    let released = || host.log.borrow().gathers.iter().filter(|(root, _)| root.is_none()).count();
+    let mut queue = Retired::<_, u64, 3>::new(engine);
+    assert!(gather(1).send().retire_into(&mut queue).is_ok());
+    assert!(gather(2).defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert!(batch(3).defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert_eq!(released(), 0);
+    queue.finish_with(drop);
+    assert_eq!(released(), 3);
+    batch(4).finish();
+    gather(5).finish();
+    gather(6).send().finish();
+    assert_eq!(released(), 6);
+}

@@ -250,3 +250,14 @@ fn frames_stay_where_a_wait_for_the_device_unwinds() {
     assert_eq!(Rc::strong_count(&frame), 2);
     mem::forget(user);
 }
+
+#[test]
+fn a_flush_that_interrupts_nobody_waits_for_the_device() {
+    let (host, user) = machine(2);
+    host.go_lazy(1);
+    let mut ticket = host.engine().send(&user, page()).detach();
+    assert_eq!((host.ipis_sent.get(), host.engine().is_complete(&mut ticket)), (0, Ok(false)));
+    host.device.work_off();
+    assert_eq!(host.engine().is_complete(&mut ticket), Ok(true));
+    mem::forget(user);
+}

@@ -220,6 +220,9 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     }
     fn before_offline(&self) {
         self.calls(Callback::BeforeOffline, When::Before);
+        if let Some(act) = self.device.meanwhile.take() {
+            act();
+        }
     }
     fn gathered(&self, space: Option<&AddressSpace<Self>>, _: FlushRequest) -> u64 {
         self.calls(Callback::Gathered, When::Before);
