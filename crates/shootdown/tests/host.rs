@@ -813,3 +813,53 @@ fn every_gather_is_released_once_when_its_flush_is_complete() {
     gather(6).send().finish();
     assert_eq!(released(), 6);
 }
+
+#[test]
+fn what_is_printed_of_a_value_says_which_it_is() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    host.on(1, || engine.switch_to(&a));
+    let mut gather = engine.gather::<u64, 0>(&a);
+    let full = gather.unmapped(page(7), 7).expect_err("there is no room");
+    assert_eq!(format!("{full:?}"), format!("Full {{ range: {:?}, .. }}", page(7)));
+    gather.changed(page(7));
+    let mut queue = Retired::<_, u64, 2>::new(engine);
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    assert_eq!(format!("{queue:?}"), "Retired { len: 1, .. }");
+    let ticket = engine.send(&a, FlushRequest::contexts()).detach();
+    assert_eq!(format!("{ticket:?}"), format!("Ticket {{ generation: {}, .. }}", a.generation().number()));
+    assert_eq!(format!("{:?}", FlushRequest::contexts()), "FlushRequest(contexts)");
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_cpu_that_has_missed_more_than_is_remembered_flushes_its_tag_and_no_other() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    host.on(1, || {
+        engine.switch_to(&a);
+        engine.enter_lazy();
+    });
+    for number in 0..20 {
+        engine.flush(&a, FlushRequest::pages(page(number)));
+    }
+    host.log.borrow_mut().flushes.clear();
+    host.on(1, || engine.switch_to(&a));
+    assert!(
+        matches!(host.log.borrow().flushes[..], [(1, what)] if what.tag.is_some() && what.request == FlushRequest::all())
+    );
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_range_lies_in_one_half_of_the_address_space_unless_it_holds_the_hole() {
+    let pages =
+        |start| PageRange::new(VirtAddr(start), 2, PageSize::Size4K).expect("it does not wrap").pages();
+    for (start, in_one_half) in
+        [(0x3fff_ffff_ffff_f000, true), (0x7fff_ffff_ffff_f000, false), (0xbfff_ffff_ffff_f000, true)]
+    {
+        assert_eq!(pages(start).in_one_half(), in_one_half, "{start:#x}");
+    }
+}

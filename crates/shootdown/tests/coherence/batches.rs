@@ -421,3 +421,35 @@ fn a_thread_that_defers_a_flush_stays_on_its_cpu_until_that_has_flushed() {
     assert!(harts_of(engine).meanwhile.lock().unwrap().is_empty(), "CPU 1 has flushed");
     assert_eq!(queue.reclaim(drop), 1);
 }
+
+#[test]
+fn a_flush_that_is_due_hurries_those_before_it_where_the_queue_has_gone_round_too() {
+    let engine = boot(2);
+    let mut queue = Retired::new(engine);
+    for _ in 0..2 {
+        defer_kernel(engine, &mut queue, Deferral::FOREVER);
+    }
+    on(engine, 1, || engine.catch_up());
+    assert_eq!(queue.reclaim(drop), 2);
+    for until in [Deferral::FOREVER, Deferral::FOREVER, Deferral::polls(1)] {
+        assert_eq!(queue.is_empty(), queue.room() == 4);
+        defer_kernel(engine, &mut queue, until);
+    }
+    assert_eq!((queue.reclaim(drop), deliver(engine).len()), (0, 1));
+    assert_eq!(queue.reclaim(drop), 3);
+}
+
+#[test]
+fn a_gather_of_kernel_memory_covers_beside_another_what_its_caller_may_look_at() {
+    let engine = boot(2);
+    let other = engine.kernel().gather::<u64, 1>();
+    let flushed = || {
+        let flushes = std::mem::take(&mut *harts_of(engine).flushes.lock().unwrap());
+        flushes.iter().filter(|(cpu, _)| *cpu == 1).map(|(_, what)| what.request).collect::<Vec<_>>()
+    };
+    engine.kernel().gather::<u64, 1>().finish();
+    assert_eq!(flushed(), [FlushRequest::all()]);
+    engine.kernel().gather_within::<u64, 1>(page(3)).finish();
+    assert_eq!(flushed(), [FlushRequest::pages(page(3)).tables_freed()]);
+    other.finish();
+}

@@ -766,6 +766,7 @@ fn frames_that_a_guest_defers_come_out_when_its_hypervisor_has_flushed() {
 fn an_entry_names_the_tag_to_load_and_flushes_where_that_is_new() {
     let engine = boot(1);
     let (a, b) = (space(engine), space(engine));
+    let full = harts_of(engine).locals[0].counters().full_flushes();
     let (tag, how) = enter(engine, 0, &a);
     assert_eq!((tag == Tag::NONE, how), (false, OnInstall::Flush));
     assert_eq!(enter(engine, 0, &a), (tag, OnInstall::Keep), "the root stays");
@@ -773,4 +774,7 @@ fn an_entry_names_the_tag_to_load_and_flushes_where_that_is_new() {
     assert_eq!(enter(engine, 0, &a), (tag, OnInstall::Keep), "the root is there still");
     assert_ne!(enter(engine, 0, &b).0, tag);
     assert_eq!(enter(engine, 0, &a), (tag, OnInstall::Keep), "nothing was missed");
+    let counters = harts_of(engine).locals[0].counters();
+    assert_eq!(counters.full_flushes(), full + 2, "one for each space");
+    assert_eq!(counters.trims(), 2, "no member of what it has left");
 }

@@ -145,6 +145,7 @@ unsafe impl<K: Kind> Platform for Machine<K> {
         });
     }
     fn send_ipi(&self, cpu: CpuId) {
+        assert_ne!(self.open.get(), 0, "this thread may be on another CPU by now");
         self.around(Callback::SendIpi, || self.state.send_ipi(cpu.number()));
     }
     unsafe fn free_root(&self, handle: Self::Handle) {
