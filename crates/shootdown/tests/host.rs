@@ -45,6 +45,20 @@ impl Kind for OnEntry {
     }
 }
 
+/// A machine that interrupts up to 64 CPUs at once.
+struct AtOnce;
+
+impl Kind for AtOnce {
+    type Mask = CpuMask<2>;
+    type Handle = Leaked<Self>;
+    type Tags = Untagged;
+    const MULTICAST: bool = true;
+
+    fn mask(_: &'static State) -> CpuMask<2> {
+        CpuMask::new()
+    }
+}
+
 fn mask(words: usize) -> Mask {
     BorrowedMask::new(Vec::leak((0..words).map(|_| MaskWord::new()).collect()))
 }
@@ -862,4 +876,20 @@ fn a_range_lies_in_one_half_of_the_address_space_unless_it_holds_the_hole() {
     {
         assert_eq!(pages(start).in_one_half(), in_one_half, "{start:#x}");
     }
+}
+
+#[test]
+fn an_event_names_each_cpu_that_is_interrupted_at_once_with_others() {
+    let host = machine::machine(State::new(67), CpuMask::new(), Untagged);
+    let user = space::<AtOnce>(host, 0x1000);
+    for cpu in [0, 1, 63, 64, 66] {
+        host.switch(cpu, &user);
+    }
+    host.records.set(true);
+    let pending = host.engine().send(&user, FlushRequest::pages(page(1)));
+    let sent = [1, 63, 64, 66].map(|cpu| Event::IpiSent(CpuId::new(cpu)));
+    assert_eq!(host.log.borrow().events[..4], sent);
+    assert_eq!(host.pending_ipis(), [1, 63, 64, 66]);
+    pending.finish();
+    let _ = user.into_handle();
 }
