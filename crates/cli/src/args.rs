@@ -280,7 +280,7 @@ pub struct Limits {
     #[arg(long, value_name = "N", value_parser = parse_contexts, allow_negative_numbers = true)]
     contexts: Option<u16>,
     /// Make N executions at random, by priorities that change at random (PCT), instead of visiting all; not a proof
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_runs, allow_negative_numbers = true)]
     #[arg(conflicts_with_all = ["contexts", "no_reduction"])]
     random: Option<u64>,
     /// What the random numbers begin with [default: 1]
@@ -390,8 +390,9 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
     match text.parse::<bytesize::ByteSize>() {
-        Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
-        _ => Err("give a number of bytes above 0, as in 1000000, 512MiB or 4GiB".to_owned()),
+        // What is more than 64 bits hold is read as the most that they hold.
+        Ok(size) if (1..u64::MAX).contains(&size.as_u64()) => Ok(size.as_u64()),
+        _ => Err("give a number of bytes above 0 and below 16EiB, as in 1000000, 512MiB or 4GiB".to_owned()),
     }
 }
 
@@ -402,6 +403,11 @@ fn parse_contexts(text: &str) -> Result<u16, String> {
             "give 1 to {MAX_CONTEXTS} contexts; few find most, and each multiplies the executions"
         )),
     }
+}
+
+fn parse_runs(text: &str) -> Result<u64, String> {
+    let runs = text.parse().ok().filter(|&runs| runs > 0);
+    runs.ok_or_else(|| format!("give 1 to {} executions, as in 10000", u64::MAX))
 }
 
 fn parse_workers(text: &str) -> Result<usize, String> {
@@ -426,5 +432,6 @@ mod tests {
         assert_eq!(parse_bytes("1000"), Ok(1000));
         assert_eq!(parse_bytes("512MiB"), Ok(512 << 20));
         assert!(parse_bytes("0").is_err() && parse_bytes("a lot").is_err());
+        assert!(parse_bytes("99999999999999999999GiB").is_err(), "more than 64 bits hold");
     }
 }

@@ -56,6 +56,30 @@ fn the_readme_shows_the_example_as_it_is() {
     assert!(README.contains(example[begin..end].trim()), "README.md differs from examples/coherence.rs");
 }
 
+/// Methods of the engine that a text calls, in its order.
+fn calls(text: &str) -> Vec<&str> {
+    let after = text.split("ENGINE.").skip(1);
+    after.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()).collect()
+}
+
+#[test]
+fn the_readme_calls_the_engine_in_the_order_of_the_example_which_runs() {
+    let example = include_str!("../examples/coherence.rs");
+    let (_, run) = example.split_once("// README: end").expect("end mark");
+    let (_, kernel) = README.split_once("Then, in the kernel:").expect("the kernel's calls");
+    let (_, kernel) = kernel.split_once("```rust").expect("a block");
+    let shown = calls(kernel.split("```").next().expect("its end"));
+    assert!(shown.contains(&"retire"), "{shown:?}");
+    let mut left = calls(run).into_iter();
+    for call in &shown {
+        assert!(
+            left.any(|next| next == *call),
+            "{call} is not where the example has it: {shown:?}, {:?}",
+            calls(run)
+        );
+    }
+}
+
 #[test]
 fn the_readme_has_at_most_900_words() {
     let words = README.split_whitespace().count();

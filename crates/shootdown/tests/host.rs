@@ -45,6 +45,20 @@ impl Kind for OnEntry {
     }
 }
 
+/// A machine that interrupts up to 64 CPUs at once.
+struct AtOnce;
+
+impl Kind for AtOnce {
+    type Mask = CpuMask<2>;
+    type Handle = Leaked<Self>;
+    type Tags = Untagged;
+    const MULTICAST: bool = true;
+
+    fn mask(_: &'static State) -> CpuMask<2> {
+        CpuMask::new()
+    }
+}
+
 fn mask(words: usize) -> Mask {
     BorrowedMask::new(Vec::leak((0..words).map(|_| MaskWord::new()).collect()))
 }
@@ -719,4 +733,163 @@ fn a_cpu_that_comes_on_line_twice_leaves_the_space_that_it_kept_and_finds_nothin
     for user in [a, b] {
         let _ = user.into_handle();
     }
+}
+
+#[test]
+fn events_say_what_happens_in_its_order() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    let said = || std::mem::take(&mut host.log.borrow_mut().events);
+    said();
+    let of_a = || (Some(a.id()), a.generation());
+    let target = CpuId::new(1);
+    engine.switch_to(&a);
+    host.on(1, || engine.switch_to(&a));
+    engine.flush(&a, FlushRequest::pages(page(1)));
+    let (space, now) = of_a();
+    let (announced, caught_up) = (Event::Announced(space, now), Event::CaughtUp(a.id(), now));
+    assert_eq!(
+        said(),
+        [
+            Event::Switched(a.id()),
+            Event::Switched(a.id()),
+            Event::IpiSent(target),
+            announced,
+            caught_up,
+            caught_up,
+            Event::IpiHandled
+        ]
+    );
+    host.on(1, || {
+        engine.enter_lazy();
+        engine.switch_to(&a);
+        engine.enter_lazy();
+        engine.leave();
+        engine.offline_cpu();
+        engine.online_cpu().expect("fits");
+    });
+    assert_eq!(
+        said(),
+        [
+            Event::WentLazy,
+            Event::Switched(a.id()),
+            Event::WentLazy,
+            Event::Left(a.id()),
+            Event::Offline,
+            Event::Online
+        ]
+    );
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_cpu_that_goes_off_line_has_flushed_and_is_told_of_flushes_until_it_has_said_so() {
+    let host = machine(2);
+    let engine = host.engine();
+    host.log.borrow_mut().flushes.clear();
+    let asks = move || {
+        assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::EVERYTHING)]);
+        host.on(0, || std::mem::forget(engine.send_kernel(FlushRequest::pages(page(9)))));
+    };
+    *host.device.meanwhile.borrow_mut() = Some(Box::new(asks));
+    host.offline(1);
+    assert!(host.device.meanwhile.borrow().is_none(), "the platform was told");
+    assert_eq!(host.pending_ipis(), [1]);
+}
+
+#[test]
+fn every_gather_is_released_once_when_its_flush_is_complete() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    host.on(1, || engine.switch_to(&a));
+    let gather = |number| {
+        let mut gather = engine.gather::<u64, 1>(&a);
+        gather.unmapped(page(number), number).expect("room for one");
+        gather
+    };
+    let batch = |number| {
+        let mut batch = engine.batch::<u64, 1, 1>();
+        batch.gather(&a).expect("room for one").unmapped(page(number), number).expect("room for one");
+        batch
+    };
+    let released = || host.log.borrow().gathers.iter().filter(|(root, _)| root.is_none()).count();
+    let mut queue = Retired::<_, u64, 3>::new(engine);
+    assert!(gather(1).send().retire_into(&mut queue).is_ok());
+    assert!(gather(2).defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert!(batch(3).defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert_eq!(released(), 0);
+    queue.finish_with(drop);
+    assert_eq!(released(), 3);
+    batch(4).finish();
+    gather(5).finish();
+    gather(6).send().finish();
+    assert_eq!(released(), 6);
+}
+
+#[test]
+fn what_is_printed_of_a_value_says_which_it_is() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    host.on(1, || engine.switch_to(&a));
+    let mut gather = engine.gather::<u64, 0>(&a);
+    let full = gather.unmapped(page(7), 7).expect_err("there is no room");
+    assert_eq!(format!("{full:?}"), format!("Full {{ range: {:?}, .. }}", page(7)));
+    gather.changed(page(7));
+    let mut queue = Retired::<_, u64, 2>::new(engine);
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    assert_eq!(format!("{queue:?}"), "Retired { len: 1, .. }");
+    let ticket = engine.send(&a, FlushRequest::contexts()).detach();
+    assert_eq!(format!("{ticket:?}"), format!("Ticket {{ generation: {}, .. }}", a.generation().number()));
+    assert_eq!(format!("{:?}", FlushRequest::contexts()), "FlushRequest(contexts)");
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_cpu_that_has_missed_more_than_is_remembered_flushes_its_tag_and_no_other() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    host.on(1, || {
+        engine.switch_to(&a);
+        engine.enter_lazy();
+    });
+    for number in 0..20 {
+        engine.flush(&a, FlushRequest::pages(page(number)));
+    }
+    host.log.borrow_mut().flushes.clear();
+    host.on(1, || engine.switch_to(&a));
+    assert!(
+        matches!(host.log.borrow().flushes[..], [(1, what)] if what.tag.is_some() && what.request == FlushRequest::all())
+    );
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_range_lies_in_one_half_of_the_address_space_unless_it_holds_the_hole() {
+    let pages =
+        |start| PageRange::new(VirtAddr(start), 2, PageSize::Size4K).expect("it does not wrap").pages();
+    for (start, in_one_half) in
+        [(0x3fff_ffff_ffff_f000, true), (0x7fff_ffff_ffff_f000, false), (0xbfff_ffff_ffff_f000, true)]
+    {
+        assert_eq!(pages(start).in_one_half(), in_one_half, "{start:#x}");
+    }
+}
+
+#[test]
+fn an_event_names_each_cpu_that_is_interrupted_at_once_with_others() {
+    let host = machine::machine(State::new(67), CpuMask::new(), Untagged);
+    let user = space::<AtOnce>(host, 0x1000);
+    for cpu in [0, 1, 63, 64, 66] {
+        host.switch(cpu, &user);
+    }
+    host.records.set(true);
+    let pending = host.engine().send(&user, FlushRequest::pages(page(1)));
+    let sent = [1, 63, 64, 66].map(|cpu| Event::IpiSent(CpuId::new(cpu)));
+    assert_eq!(host.log.borrow().events[..4], sent);
+    assert_eq!(host.pending_ipis(), [1, 63, 64, 66]);
+    pending.finish();
+    let _ = user.into_handle();
 }

@@ -250,3 +250,40 @@ fn frames_stay_where_a_wait_for_the_device_unwinds() {
     assert_eq!(Rc::strong_count(&frame), 2);
     mem::forget(user);
 }
+
+#[test]
+fn a_flush_that_interrupts_nobody_waits_for_the_device() {
+    let (host, user) = machine(2);
+    host.go_lazy(1);
+    let mut ticket = host.engine().send(&user, page()).detach();
+    assert_eq!((host.ipis_sent.get(), host.engine().is_complete(&mut ticket)), (0, Ok(false)));
+    host.device.work_off();
+    assert_eq!(host.engine().is_complete(&mut ticket), Ok(true));
+    mem::forget(user);
+}
+
+#[test]
+fn a_ticket_waits_for_no_device_that_was_asked_nothing() {
+    let (host, user) = machine(0);
+    let other = space(host, 0x2000);
+    (0..2).for_each(|cpu| host.switch(cpu, &other));
+    let open = host.engine().send(&user, page()).detach();
+    let mut ticket = host.engine().send(&other, page()).detach();
+    host.poll();
+    assert_eq!(host.engine().is_complete(&mut ticket), Ok(true));
+    host.device.work_off();
+    assert_eq!(host.engine().wait(open), Ok(()));
+    mem::forget((user, other));
+}
+
+#[test]
+fn freed_tables_wait_for_a_lazy_cpu_and_for_the_device() {
+    let (host, user) = machine(2);
+    host.go_lazy(1);
+    let mut ticket = host.engine().send(&user, page().tables_freed()).detach();
+    host.device.work_off();
+    assert_eq!(host.engine().is_complete(&mut ticket), Ok(false), "CPU 1 has the root loaded");
+    host.poll();
+    assert_eq!(host.engine().is_complete(&mut ticket), Ok(true));
+    mem::forget(user);
+}

@@ -127,6 +127,16 @@ fn events_without_context_are_refused_with_the_option_that_prints_it() {
 }
 
 #[test]
+fn text_in_utf_16_is_refused_and_a_mark_before_utf_8_is_not() {
+    let text = named("tracefs").print(&story(b"thr")).concat();
+    let marked = [b"\xef\xbb\xbf", text.as_slice()].concat();
+    assert_eq!(read(&marked).map(|(_, trace)| trace).ok(), read(&text).map(|(_, trace)| trace).ok());
+    for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
+        refused_at(&[&mark, text.as_slice()].concat(), 1, &["UTF-16", "iconv"]);
+    }
+}
+
+#[test]
 fn ticks_want_their_frequency() {
     let text = named("x86-tsc").print(&story(b"thr")).concat();
     let error =

@@ -129,8 +129,12 @@ pub struct ImportArgs {
     #[arg(long, value_name = "TRACE")]
     pub out: Option<PathBuf>,
     /// Ticks of a second, where times count ticks: of the TSC for x86-tsc, 100 for uptime
-    #[arg(long, value_name = "HZ")]
+    #[arg(long, value_name = "HZ", value_parser = parse_hertz, allow_negative_numbers = true)]
     pub tick_hz: Option<std::num::NonZeroU64>,
+}
+
+fn parse_hertz(text: &str) -> Result<std::num::NonZeroU64, String> {
+    text.parse().map_err(|_| format!("give 1 to {} ticks, as in 100 or 2400000000", u64::MAX))
 }
 
 fn parse_spaces(text: &str) -> Result<u32, String> {

@@ -8,6 +8,7 @@ use shootdown_bench::policy::PolicyKind;
 use std::io::{self, Write};
 
 use crate::failure::{BadInput, Failure};
+use crate::output::counted;
 use crate::select::near;
 
 /// Returns the policies of these names; all of `default` where there are none.
@@ -96,7 +97,7 @@ pub fn line(out: &mut impl Write, policy: &str, totals: &Totals, sound: bool) ->
     )?;
     match totals.violations {
         0 => Ok(()),
-        n => writeln!(out, "  {} uses of what was given away", HumanCount(n)),
+        n => writeln!(out, "  {} of what was given away", counted(n, "use")),
     }
 }
 

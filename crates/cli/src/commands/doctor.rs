@@ -46,9 +46,10 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         .collect();
         writeln!(
             anstream::stdout(),
-            "\n{}: {} checks pass, {wrong} do not{rest}",
+            "\n{}: {} checks pass, {wrong} {}{rest}",
             args.path.display(),
-            count(Verdict::Pass)
+            count(Verdict::Pass),
+            if wrong == 1 { "does not" } else { "do not" }
         )?;
     }
     Ok(ExitCode::from(if report.is_sound() { AS_EXPECTED } else { NOT_AS_EXPECTED }))

@@ -18,7 +18,7 @@ const _: () = assert!(matches!(TRACE_MAGIC, shootdown_bench::trace::MAGIC));
 const START_BYTES: u64 = 4096;
 /// Bytes of a list at most; one of a million moves has less.
 const LIST_BYTES: u64 = 1 << 26;
-const LIST_REMEDY: &str = "`shootdown explain NAME --text` writes such a list; `-` reads standard input";
+const LIST_REMEDY: &str = "`shootdown explain NAME --text` writes a list of moves, `shootdown record-import FILE` a trace; `-` reads standard input";
 
 /// A list of moves, or a trace.
 pub enum Input {

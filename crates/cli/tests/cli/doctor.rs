@@ -91,6 +91,7 @@ fn what_cannot_be_examined_is_refused_with_a_remedy() {
     let sound = fs::read_to_string(example("toy_kernel.rs")).expect("a platform");
     let unnamed = sound.replace("pub type PlatformUnderTest<H> = Kernel<H>;", "");
     let atomic = format!("use core::sync::atomic::AtomicU64;\n{sound}");
+    let neither = format!("use core::sync::atomic::AtomicU64;\n{unnamed}");
     let both = format!("use shootdown_host::sync::AtomicU32;\n{atomic}");
     let misspelt = sound.replace("fn send_ipi(", "fn send_ippi(");
     let not_portable = sound.replace("Portable<H> for", "Clone for");
@@ -103,6 +104,7 @@ fn what_cannot_be_examined_is_refused_with_a_remedy() {
             "names no platform",
             "pub type PlatformUnderTest<H>",
         ),
+        (written(folder.path(), "neither.rs", &neither), "names no platform", "that Cargo.toml names"),
         (written(folder.path(), "atomic.rs", &atomic), "atomic.rs:1 uses an atomic", "sync::Word"),
         (written(folder.path(), "both.rs", &both), "uses an atomic", "sync::Word"),
         (

@@ -67,10 +67,11 @@ impl DoctorError {
                  decide nothing says `core-atomics = true` in [package.metadata.shootdown-doctor]"
             }
             Self::NoPlatform(_) => {
-                "name the platform to examine: `pub type PlatformUnderTest<H> = MyPlatform<H>;` at the root of the file or crate"
+                "name the platform to examine: `pub type PlatformUnderTest<H> = MyPlatform<H>;` at the root of the file or crate, or in a \
+                 file that Cargo.toml names, as in examples/trampoline"
             }
             Self::DoesNotCompile { .. } => {
-                "the platform must implement shootdown::Platform and shootdown::ports::Portable<H> over ports H; \
+                "mend what the compiler names; the platform must implement shootdown::Platform and shootdown::ports::Portable<H> over ports H; \
                  examples/ports/toy_kernel.rs is one that does"
             }
             Self::NoCheckout(_) => "run the doctor from a checkout of this project",

@@ -136,12 +136,16 @@ impl Source {
                 }
             }
         }
+        // First of all: what a crate without a platform has is no mistake of a platform's.
+        if !named {
+            return Err(DoctorError::NoPlatform(self.given.clone()));
+        }
         if let (Some(first), false) = (found.first(), self.core_atomics) {
             let Hidden { path, line, text } = first.clone();
             return Err(DoctorError::HiddenState { path, line, text });
         }
         found.retain(|hidden| !hidden.text.starts_with("use "));
-        if named { Ok(found) } else { Err(DoctorError::NoPlatform(self.given.clone())) }
+        Ok(found)
     }
 }
 

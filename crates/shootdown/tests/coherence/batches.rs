@@ -328,3 +328,128 @@ fn a_gather_that_is_not_deferred_comes_back_open() {
     gather.finish();
     assert_eq!(ipis(engine)[1], 1);
 }
+
+#[test]
+fn a_part_of_a_batch_flushes_what_only_changed() {
+    let engine = boot(2);
+    let a = space(engine);
+    enter(engine, 1, &a);
+    let mut batch = engine.batch::<u64, 1, 1>();
+    let mut part = batch.gather(&a).unwrap();
+    part.changed(page(3));
+    part.announce();
+    batch.finish();
+    let flushes = harts_of(engine).flushes.lock().unwrap();
+    assert_eq!(
+        flushes.iter().map(|(cpu, what)| (*cpu, what.request.range())).collect::<Vec<_>>(),
+        [(1, Some(page(3)))]
+    );
+}
+
+#[test]
+fn a_deferred_batch_is_told_of_when_it_is_due() {
+    let engine = boot(2);
+    let a = space(engine);
+    enter(engine, 1, &a);
+    let mut queue = Retired::<_, u64, 1>::new(engine);
+    assert!(batch_of(engine, [&a]).defer_into(&mut queue, Deferral::polls(2)).is_ok());
+    assert_eq!((queue.reclaim(drop), deliver(engine).len()), (0, 0));
+    assert_eq!((queue.reclaim(drop), deliver(engine).len()), (0, 1));
+    assert_eq!(queue.reclaim(drop), 1);
+}
+
+#[test]
+fn frames_that_are_retired_hurry_no_deferred_flush() {
+    let engine = boot(3);
+    let (a, b) = (space(engine), space(engine));
+    enter(engine, 1, &a);
+    enter(engine, 2, &b);
+    for in_batch in [true, false] {
+        let mut queue = Retired::<_, u64, 2>::new(engine);
+        assert!(batch_of(engine, [&a]).defer_into(&mut queue, Deferral::FOREVER).is_ok());
+        if in_batch {
+            assert!(batch_of(engine, [&b]).retire_into(&mut queue).is_ok());
+        } else {
+            let mut gather = engine.gather::<u64, 1>(&b);
+            gather.unmapped(page(1), 7).unwrap();
+            assert!(gather.send().retire_into(&mut queue).is_ok());
+        }
+        assert_eq!(deliver(engine), [CpuSet::of(CpuId::new(2))]);
+        assert_eq!((queue.reclaim(drop), deliver(engine).len()), (0, 0), "CPU 1 may take its time");
+        on(engine, 1, || engine.catch_up());
+        assert_eq!(queue.reclaim(drop), 2);
+    }
+}
+
+#[test]
+fn a_deferred_flush_without_frames_takes_a_place() {
+    let engine = boot(2);
+    let mut gather = engine.kernel().gather::<u64, 1>();
+    gather.changed(page(1));
+    let (refused, gather) =
+        gather.defer_into(&mut Retired::<_, _, 0>::new(engine), Deferral::FOREVER).err().unwrap();
+    assert_eq!(refused, RetireError::NoRoom(1, 0));
+    gather.finish();
+}
+
+#[test]
+fn frames_of_a_batch_go_that_a_callback_which_unwinds_has_left() {
+    let engine = boot(1);
+    let a = space(engine);
+    let frame = Rc::new(());
+    let mut batch = engine.batch::<_, 3, 1>();
+    let mut part = batch.gather(&a).unwrap();
+    (0..3).for_each(|number| part.unmapped(page(number), frame.clone()).unwrap());
+    part.announce();
+    assert_eq!(format!("{batch:?}"), "Batch { held: 3, parts: 1, .. }");
+    let unwinds = || batch.finish_with(|_| panic!("a frame is refused"));
+    catch_unwind(AssertUnwindSafe(unwinds)).expect_err("the callback unwinds");
+    assert_eq!(Rc::strong_count(&frame), 1);
+}
+
+#[test]
+fn a_thread_that_defers_a_flush_stays_on_its_cpu_until_that_has_flushed() {
+    let engine = boot(2);
+    let a = space(engine);
+    enter(engine, 1, &a);
+    let stays: fn(&Engine) = |_| assert_ne!(PREEMPTION.get(), 0, "this thread may go on elsewhere");
+    harts_of(engine).meanwhile.lock().unwrap().push(stays);
+    let mut queue = Retired::<_, u64, 1>::new(engine);
+    let mut gather = engine.gather::<u64, 1>(&a);
+    gather.unmapped(page(1), 7).unwrap();
+    on(engine, 1, || assert!(gather.defer_into(&mut queue, Deferral::FOREVER).is_ok()));
+    assert!(harts_of(engine).meanwhile.lock().unwrap().is_empty(), "CPU 1 has flushed");
+    assert_eq!(queue.reclaim(drop), 1);
+}
+
+#[test]
+fn a_flush_that_is_due_hurries_those_before_it_where_the_queue_has_gone_round_too() {
+    let engine = boot(2);
+    let mut queue = Retired::new(engine);
+    for _ in 0..2 {
+        defer_kernel(engine, &mut queue, Deferral::FOREVER);
+    }
+    on(engine, 1, || engine.catch_up());
+    assert_eq!(queue.reclaim(drop), 2);
+    for until in [Deferral::FOREVER, Deferral::FOREVER, Deferral::polls(1)] {
+        assert_eq!(queue.is_empty(), queue.room() == 4);
+        defer_kernel(engine, &mut queue, until);
+    }
+    assert_eq!((queue.reclaim(drop), deliver(engine).len()), (0, 1));
+    assert_eq!(queue.reclaim(drop), 3);
+}
+
+#[test]
+fn a_gather_of_kernel_memory_covers_beside_another_what_its_caller_may_look_at() {
+    let engine = boot(2);
+    let other = engine.kernel().gather::<u64, 1>();
+    let flushed = || {
+        let flushes = std::mem::take(&mut *harts_of(engine).flushes.lock().unwrap());
+        flushes.iter().filter(|(cpu, _)| *cpu == 1).map(|(_, what)| what.request).collect::<Vec<_>>()
+    };
+    engine.kernel().gather::<u64, 1>().finish();
+    assert_eq!(flushed(), [FlushRequest::all()]);
+    engine.kernel().gather_within::<u64, 1>(page(3)).finish();
+    assert_eq!(flushed(), [FlushRequest::pages(page(3)).tables_freed()]);
+    other.finish();
+}

@@ -732,3 +732,49 @@ fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
     unsafe { entry.loaded() };
     engine.retire(&space);
 }
+
+#[test]
+fn frames_that_a_guest_defers_come_out_when_its_hypervisor_has_flushed() {
+    let engine = guest();
+    let guest = engine.platform().machine();
+    let space = Box::new(engine.new_space(0x5000, CpuMask::new()).unwrap());
+    for cpu in [1, 0] {
+        guest.me.store(cpu, Relaxed);
+        engine.online_cpu().unwrap();
+        // SAFETY: 1. and 2. there is no hardware; 3. the space is leaked below; 4. nothing else is called.
+        unsafe { engine.enter(&space).loaded() };
+    }
+    let mut queue = Retired::<_, u64, 1>::new(&engine);
+    let mut gather = engine.gather::<u64, 1>(&space);
+    gather.unmapped(page(1), 7).unwrap();
+    assert!(gather.defer_into(&mut queue, shootdown::flush::Deferral::FOREVER).is_ok());
+    assert_eq!(queue.reclaim(drop), 1);
+
+    // CPU 1 was flushed from outside; when it flushes itself, it catches up page by page.
+    let counted =
+        || (guest.locals[1].counters().selective_flushes(), guest.locals[1].counters().full_flushes());
+    let before = counted();
+    guest.me.store(0, Relaxed);
+    engine.flush(&space, FlushRequest::pages(page(2)));
+    guest.me.store(1, Relaxed);
+    engine.flush(&space, FlushRequest::pages(page(3)));
+    assert_eq!(counted(), (before.0 + 3, before.1));
+    std::mem::forget(space);
+}
+
+#[test]
+fn an_entry_names_the_tag_to_load_and_flushes_where_that_is_new() {
+    let engine = boot(1);
+    let (a, b) = (space(engine), space(engine));
+    let full = harts_of(engine).locals[0].counters().full_flushes();
+    let (tag, how) = enter(engine, 0, &a);
+    assert_eq!((tag == Tag::NONE, how), (false, OnInstall::Flush));
+    assert_eq!(enter(engine, 0, &a), (tag, OnInstall::Keep), "the root stays");
+    engine.enter_lazy();
+    assert_eq!(enter(engine, 0, &a), (tag, OnInstall::Keep), "the root is there still");
+    assert_ne!(enter(engine, 0, &b).0, tag);
+    assert_eq!(enter(engine, 0, &a), (tag, OnInstall::Keep), "nothing was missed");
+    let counters = harts_of(engine).locals[0].counters();
+    assert_eq!(counters.full_flushes(), full + 2, "one for each space");
+    assert_eq!(counters.trims(), 2, "no member of what it has left");
+}

@@ -1,8 +1,11 @@
 //! Secondary TLBs on the coherence layer.
 
-use shootdown::coherence::{Coherence, Coherent, Rootless, SecondaryRequest, SendIpis};
+use shootdown::coherence::{
+    Coherence, Coherent, FlushRemote, Hypercalls, RemoteRequest, Rootless, SecondaryRequest, SendIpis,
+};
 use shootdown::flush::{FlushRequest, LocalFlush};
 use shootdown::mask::{CpuMask, CpuSet};
+use shootdown::tags::Untagged;
 use shootdown::{CpuId, CpuLocal};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -72,4 +75,20 @@ fn a_machine_that_loads_no_roots_posts_flushes_and_waits_for_its_device() {
     let of_kernel = SecondaryRequest { space: None, root: None, request: all };
     assert_eq!(*machine.posted.lock().unwrap(), [of_space, of_kernel]);
     assert_eq!(*machine.late.lock().unwrap(), [(2, 4)]);
+}
+
+// SAFETY: 1. there is no TLB.
+unsafe impl FlushRemote for OneCpu {
+    fn flush_remote(&self, _: &RemoteRequest<'_>) {}
+}
+
+#[test]
+fn a_guest_waits_for_the_device_when_its_hypervisor_has_flushed_kernel_memory() {
+    let rootless = Rootless::new(OneCpu::default());
+    let engine: Coherent<OneCpu, CpuMask<1>, Untagged, Hypercalls> = Coherent::new(rootless, CpuMask::new());
+    engine.online_cpu().unwrap();
+    let mut ticket = engine.send_kernel(FlushRequest::all()).detach();
+    assert_eq!(engine.is_complete(&mut ticket), Ok(false));
+    assert_eq!(engine.wait(ticket), Ok(()));
+    assert_eq!(engine.platform().machine().done.load(Relaxed), 1);
 }

@@ -34,6 +34,7 @@ pub trait Kind: Sized + 'static {
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     const TRIM_EVERY: u64 = u64::MAX;
     const FLUSHES_ON_ENTRY: bool = false;
+    const MULTICAST: bool = false;
     const STALL_POLLS: u64 = 4;
     const SECONDARY_TLBS: bool = false;
 
@@ -104,6 +105,7 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     const ON_LEAVE: OnLeave = K::ON_LEAVE;
     const TRIM_EVERY: u64 = K::TRIM_EVERY;
     const FLUSHES_ON_ENTRY: bool = K::FLUSHES_ON_ENTRY;
+    const MULTICAST: bool = K::MULTICAST;
     const SECONDARY_TLBS: bool = K::SECONDARY_TLBS;
 
     fn pin(&self) -> Pinned {
@@ -145,6 +147,7 @@ unsafe impl<K: Kind> Platform for Machine<K> {
         });
     }
     fn send_ipi(&self, cpu: CpuId) {
+        assert_ne!(self.open.get(), 0, "this thread may be on another CPU by now");
         self.around(Callback::SendIpi, || self.state.send_ipi(cpu.number()));
     }
     unsafe fn free_root(&self, handle: Self::Handle) {
@@ -220,6 +223,9 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     }
     fn before_offline(&self) {
         self.calls(Callback::BeforeOffline, When::Before);
+        if let Some(act) = self.device.meanwhile.take() {
+            act();
+        }
     }
     fn gathered(&self, space: Option<&AddressSpace<Self>>, _: FlushRequest) -> u64 {
         self.calls(Callback::Gathered, When::Before);

@@ -107,7 +107,7 @@ pub struct Device {
     pub answers_at: Cell<u64>,
     /// Positions that were reported late, and at which poll.
     pub late: RefCell<Vec<(u64, u64)>>,
-    /// What happens at the next poll of a wait.
+    /// What happens at the next poll of a wait, or as a CPU says that it goes off line.
     pub meanwhile: RefCell<Option<Box<dyn FnOnce()>>>,
     /// Per root and page the state of the page that it holds, where walkers look ahead.
     tlb: RefCell<BTreeMap<(u64, u64), u64>>,

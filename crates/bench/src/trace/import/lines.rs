@@ -57,9 +57,19 @@ impl Lines {
         self.layout.is_some_and(|(layout, _)| layout.tgid)
     }
 
+    /// The first line without the mark that editors put before UTF-8.
+    fn without_mark<'a>(&self, line: &'a [u8]) -> Result<&'a [u8], ImportError> {
+        if [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| line.starts_with(*mark)) {
+            let remedy = "convert it: iconv -f UTF-16 -t UTF-8";
+            return Err(self.refuse(line, "the text is UTF-16", remedy));
+        }
+        Ok(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line))
+    }
+
     /// Reads one line; returns the event if it is one that matters.
     pub fn read(&mut self, line: &[u8]) -> Result<Option<Stamped>, ImportError> {
         self.found.lines += 1;
+        let line = if self.found.lines == 1 { self.without_mark(line)? } else { line };
         let line = line.trim_ascii_end();
         let Some((layout, context)) = self.context(line) else {
             return self.aside(line).map(|()| None);

@@ -176,7 +176,7 @@ fn machine(name: &str) -> Result<&'static Machine, Failure> {
 
 fn scenario(name: &str) -> Result<&'static str, Failure> {
     let found = SCENARIOS.into_iter().find(|&scenario| scenario == name);
-    found.ok_or_else(|| unknown("scenario", name, SCENARIOS.to_vec(), "or leave it away for all"))
+    found.ok_or_else(|| unknown("scenario", name, SCENARIOS.to_vec(), "or leave it out for all"))
 }
 
 fn rule(name: &str) -> Result<String, Failure> {
@@ -201,7 +201,7 @@ fn unknown(what: &str, name: &str, known: Vec<&str>, hint: &str) -> Failure {
     Failure::BadInput(BadInput {
         what: format!("{what} {name:?} is not known"),
         near: near(name, known.iter().copied()),
-        remedy: format!("there is {}; {hint}", known.join(", ")),
+        remedy: format!("there are {}; {hint}", known.join(", ")),
     })
 }
 
