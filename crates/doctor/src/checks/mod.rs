@@ -14,8 +14,8 @@ pub(crate) use check::{Check, LEAVES_OFF};
 pub(crate) fn all<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = single::checks();
     checks.push(secondary::answers());
-    checks.push(protocol::nobody());
-    checks.push(single::contexts());
+    let (nobody, contexts) = (protocol::nobody(), single::contexts());
+    checks.extend(if P::SECONDARY_TLBS { [contexts, nobody] } else { [nobody, contexts] });
     checks.extend(hardware::checks());
     checks.extend(protocol::checks());
     checks.extend(secondary::flushes());

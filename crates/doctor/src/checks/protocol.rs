@@ -45,6 +45,7 @@ const FLUSHES: &[&str] = &[
     "send-ipi",
     "handle-ipi",
     "flush-pages",
+    "flush-large",
     "flush-tables",
     "flush-tag",
     "flush-each-time",
@@ -63,7 +64,12 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
             method: "send_ipi",
             clause: "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
             remedy: "the IPI handler must call engine.handle_ipi(), at every interrupt and on every CPU, whatever else it does",
-            hang: None,
+            hang: Some([
+                "send_ipi",
+                "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
+                "the IPI handler must call engine.handle_ipi(), at every interrupt and on every CPU, whatever else it does; and \
+                 send_ipi() does not wait for the target, which may have interrupts off and send to this CPU",
+            ]),
             needs: &[
                 "cpu",
                 "local",
@@ -110,7 +116,11 @@ pub(super) fn nobody<P: PlatformUnderTest>() -> Check<P> {
         clause: "members of the space's mask, or for kernel memory all CPUs on line.",
         remedy: "where nobody is to be reached there is nothing to do: make no call for an empty set of CPUs, and answer Done",
         hang: NO_ANSWER,
-        needs: &["cpu", "local", "irq-save", "irq-restore", "secondary-done"],
+        needs: if P::SECONDARY_TLBS {
+            &["cpu", "local", "context"]
+        } else {
+            &["cpu", "local", "irq-save", "irq-restore"]
+        },
         memories: &[Tso],
         unneeded: None,
         plan: || {
