@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 const PAGE: u64 = 0x4000;
 
-type Platform = Rootless<Hardware<&'static Machine>, CpuMask<1>, PerCpuSlots<2>>;
+type Platform = Rootless<Hardware<&'static Machine>, CpuMask<1>, PerCpuSlots<6>>;
 
 static MACHINE: Machine = Machine::new(handle_ipi);
 static CPU_LOCALS: [CpuLocal; CPUS] = [const { CpuLocal::new() }; CPUS];

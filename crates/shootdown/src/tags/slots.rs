@@ -6,17 +6,15 @@ use crate::types::{SpaceId, Tag};
 use core::sync::atomic::Ordering;
 
 /// Most slots that a per-CPU allocator may use (Linux uses 6 on x86; more rarely pays).
-#[cfg(not(any(shootdown_explore, shootdown_loom)))]
 pub const SLOTS: usize = 8;
-/// Few, so that the checker sees them run out.
-#[cfg(any(shootdown_explore, shootdown_loom))]
-pub const SLOTS: usize = 2;
+/// Slots that there are: under checkers few, so that they see them run out.
+const HELD: usize = if cfg!(any(shootdown_explore, shootdown_loom)) { 2 } else { SLOTS };
 
 /// A CPU's memory of what its tags stand for, for the use of a [`TagPolicy`]. Without the feature `per-cpu-tags` it takes no
 /// memory, and there is no policy that uses it.
 #[derive(Debug)]
 pub struct TagSlots {
-    slots: [Slot; SLOTS],
+    slots: [Slot; HELD],
     next: Word,
 }
 
@@ -36,10 +34,10 @@ impl TagSlots {
         }
     }
 
-    /// The slot of one of the tags 1 to [`SLOTS`]. The remainder keeps them apart and spares a check of the bound.
+    /// The slot of one of the tags 1 to [`HELD`]. The remainder keeps them apart and spares a check of the bound.
     #[inline]
     fn slot(&self, tag: Tag) -> &Slot {
-        &self.slots[tag.number() as usize % SLOTS]
+        &self.slots[tag.number() as usize % HELD]
     }
 
     /// Forgets everything: this CPU has flushed its whole TLB.
@@ -57,11 +55,11 @@ impl Default for TagSlots {
 }
 
 #[cfg(not(shootdown_loom))]
-const fn slots() -> [Slot; SLOTS] {
-    [const { Slot { space: Word::new("slot", 0), generation: Word::new("slot_gen", 0) } }; SLOTS]
+const fn slots() -> [Slot; HELD] {
+    [const { Slot { space: Word::new("slot", 0), generation: Word::new("slot_gen", 0) } }; HELD]
 }
 #[cfg(shootdown_loom)]
-fn slots() -> [Slot; SLOTS] {
+fn slots() -> [Slot; HELD] {
     core::array::from_fn(|_| Slot { space: Word::new("slot", 0), generation: Word::new("slot_gen", 0) })
 }
 
@@ -87,11 +85,17 @@ fn slots() -> [Slot; SLOTS] {
 pub struct PerCpuSlots<const N: usize>;
 
 impl<const N: usize> PerCpuSlots<N> {
+    /// Slots in use: `N`, or as many as a checker has.
+    const USED: usize = {
+        assert!(N >= 1 && N <= SLOTS, "per-CPU tag slots must number 1 to SLOTS");
+        if N < HELD { N } else { HELD }
+    };
+
     /// Gives the next tag in turn to `space`.
     #[cold]
     fn replace(cpu: &TagSlots, space: SpaceId) -> Assignment {
-        let victim = cpu.next.load(Ordering::Relaxed) % N as u64;
-        cpu.next.store((victim + 1) % N as u64, Ordering::Relaxed);
+        let victim = cpu.next.load(Ordering::Relaxed) % Self::USED as u64;
+        cpu.next.store((victim + 1) % Self::USED as u64, Ordering::Relaxed);
         let tag = Tag::new(victim as u16 + 1);
         // ORDER: relaxed; only this CPU uses its slots.
         cpu.slot(tag).space.store(space.number(), Ordering::Relaxed);
@@ -111,8 +115,7 @@ unsafe impl<const N: usize> TagPolicy for PerCpuSlots<N> {
 
     #[inline]
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>) -> Assignment {
-        const { assert!(N >= 1 && N <= SLOTS, "per-CPU tag slots must number 1 to SLOTS") };
-        for tag in (1..=N as u16).map(Tag::new) {
+        for tag in (1..=Self::USED as u16).map(Tag::new) {
             let slot = cpu.slots.slot(tag);
             if slot.space.load(Ordering::Relaxed) == space.id.number() {
                 let residue = Residue::UpTo(slot.generation.load(Ordering::Relaxed));
@@ -125,7 +128,7 @@ unsafe impl<const N: usize> TagPolicy for PerCpuSlots<N> {
     #[inline]
     fn on_switch_out(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>, tag: Tag, generation: u64) {
         let slot = cpu.slots.slot(tag);
-        debug_assert!((1..=N).contains(&usize::from(tag.number())), "another policy's tag");
+        debug_assert!((1..=Self::USED).contains(&usize::from(tag.number())), "another policy's tag");
         // A whole flush forgets the slot of the loaded space too (`flushed`): nothing is found under 0, and the next load
         // flushes.
         debug_assert!(
