@@ -5,6 +5,7 @@ mod machine;
 
 use machine::state::{IpiFate, State};
 use machine::{Kind, Leaked, Machine, space};
+use shootdown::Platform;
 use shootdown::flush::FlushRequest;
 use shootdown::mask::{CpuMask, OnLeave};
 use shootdown::tags::Untagged;
@@ -140,4 +141,28 @@ fn a_cpu_that_is_off_line_is_not_waited_for() {
     host.engine().trim(&users[0]);
     assert_eq!(*host.stalled.borrow(), []);
     mem::forget(users);
+}
+
+#[test]
+fn a_cpu_that_is_asked_on_its_way_into_the_space_stays_in_its_mask() {
+    let (host, users) = machine::<false>(IpiFate::Arrives);
+    let [_, other, user]: &'static Users<false> = Box::leak(Box::new(users));
+    host.run(1, other);
+    host.go_lazy(0);
+    host.run(0, user);
+    let enters = || {
+        host.on(1, || {
+            let entry = host.engine().enter(user);
+            host.handle_ipi(1);
+            // SAFETY: 1. there are no interrupts; 2. spaces are leaked; 3. as the entry says.
+            unsafe { host.engine().platform().install(Some(user.root()), entry.tag(), entry.how()) };
+            // SAFETY: 1. and 2. that was just done; 3. spaces are leaked; 4. the handler came as an interrupt does.
+            unsafe { entry.loaded() };
+        });
+    };
+    *host.device.meanwhile.borrow_mut() = Some(Box::new(enters));
+    host.engine().trim(user);
+    let open = host.engine().send(user, FlushRequest::all());
+    assert_eq!(host.pending_ipis(), [1]);
+    open.finish();
 }
