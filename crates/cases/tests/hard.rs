@@ -50,15 +50,7 @@ fn nmis_come_in_every_span_of_the_engine() {
         .lines()
         .filter_map(|line| line.split_once("| an NMI in span `").or(line.split_once("| ... in `")));
     let named: Vec<_> = spans.map(|(_, rest)| rest.split('`').next().expect("a name").to_string()).collect();
-    let first = [
-        IrqReason::Switch,
-        IrqReason::EnterLazy,
-        IrqReason::Leave,
-        IrqReason::LocalFlush,
-        IrqReason::HandleIpi,
-        IrqReason::Temporary,
-    ];
-    for span in first.into_iter().chain([IrqReason::Hotplug, IrqReason::Tags, IrqReason::Create]) {
+    for span in IrqReason::ALL {
         assert!(named.contains(&format!("{span:?}")), "{span:?} has no row");
         assert!(CLAIMS.iter().any(|(name, _)| *name == scenario(span)), "{span:?} has no claim");
     }

@@ -390,7 +390,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
     match text.parse::<bytesize::ByteSize>() {
-        // What is more than 64 bits hold is read as the most that they hold.
+        // `bytesize` reads a larger number as the largest one.
         Ok(size) if (1..u64::MAX).contains(&size.as_u64()) => Ok(size.as_u64()),
         _ => Err("give a number of bytes above 0 and below 16EiB, as in 1000000, 512MiB or 4GiB".to_owned()),
     }

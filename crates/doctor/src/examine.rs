@@ -3,6 +3,7 @@
 use crate::checks::{self, Check};
 use crate::report::{Drawn, Event, Finding, Outcome, Report, Verdict};
 use crate::run::Run;
+use crate::sim::LET_IN;
 use crate::world::PlatformUnderTest;
 use shootdown_explore::{Memory, Options, Report as Explored, Verdict as Found};
 use shootdown_machine::{Model, run};
@@ -13,9 +14,6 @@ use std::time::Duration;
 /// The source file that has the contract.
 pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs");
 
-/// What is said where a method lets interrupts in that is called with them off.
-const LET_IN: &str = "interrupts are turned on inside";
-
 /// Examines a platform; `seen` is told when a check begins, and when it has ended.
 ///
 /// Each check runs on a machine of its own, through every execution. A check that rests on something that was found
@@ -23,7 +21,7 @@ const LET_IN: &str = "interrupts are turned on inside";
 pub fn examine_with<P: PlatformUnderTest>(mut seen: impl FnMut(Event)) -> Report {
     let mut report = Report::default();
     for check in checks::all::<P>() {
-        let begins = Outcome { finding: Some(finding(&check, Vec::new())), ..blank(&check) };
+        let begins = Outcome { finding: Some(finding(own(&check), Vec::new())), ..blank(&check) };
         seen(Event::Begins(begins));
         let outcome = look(&check, &report);
         seen(Event::Ended(outcome.clone()));
@@ -97,7 +95,7 @@ fn look<P: PlatformUnderTest>(check: &Check<P>, before: &Report) -> Outcome {
             let text = text.unwrap_or_else(|| "a panic without words".to_owned());
             outcome.verdict = Verdict::Wrong;
             outcome.what = Some(format!("panics while CPUs come on line: {text}"));
-            outcome.finding = Some(finding(check, Vec::new()));
+            outcome.finding = Some(finding(own(check), Vec::new()));
         }
     }
     outcome
@@ -124,17 +122,15 @@ fn explored<P: PlatformUnderTest>(
         finding => finding.words().unwrap_or_default().to_owned(),
     };
     outcome.verdict = Verdict::Wrong;
-    let hangs = matches!(report.verdict, Found::Deadlock(_));
-    let mut found = finding(check, steps(&report));
-    if what.contains(LET_IN) && check.method != "unload" {
-        let [method, clause, remedy] = checks::LEAVES_OFF;
-        found.blame(method, clause, remedy);
-    }
-    if let Some([method, clause, remedy]) = check.hang.filter(|_| hangs) {
-        found.blame(method, clause, remedy);
-    }
+    let hang = check.hang.filter(|_| matches!(report.verdict, Found::Deadlock(_)));
+    // The check of `unload` calls nothing else with interrupts off.
+    let blamed = if what.contains(LET_IN) && check.method != "unload" {
+        checks::LEAVES_OFF
+    } else {
+        hang.unwrap_or(own(check))
+    };
     outcome.what = Some(what);
-    outcome.finding = Some(found);
+    outcome.finding = Some(finding(blamed, steps(&report)));
     false
 }
 
@@ -142,19 +138,18 @@ fn steps(report: &Explored) -> Vec<Drawn> {
     report.trace.iter().flat_map(|trace| trace.steps.iter().map(Drawn::from)).collect()
 }
 
-fn finding<P: PlatformUnderTest>(check: &Check<P>, steps: Vec<Drawn>) -> Finding {
-    let mut found =
-        Finding { method: String::new(), clause: String::new(), line: 0, remedy: String::new(), steps };
-    found.blame(check.method, check.clause, check.remedy);
-    found
+/// The method that a check blames, the clause and the remedy.
+fn own<P: PlatformUnderTest>(check: &Check<P>) -> [&'static str; 3] {
+    [check.method, check.clause, check.remedy]
 }
 
-impl Finding {
-    fn blame(&mut self, method: &str, clause: &str, remedy: &str) {
-        self.method = method.to_owned();
-        self.clause = clause.to_owned();
-        self.line = line_of(clause).unwrap_or(0);
-        self.remedy = remedy.to_owned();
+fn finding([method, clause, remedy]: [&str; 3], steps: Vec<Drawn>) -> Finding {
+    Finding {
+        method: method.to_owned(),
+        clause: clause.to_owned(),
+        line: line_of(clause).unwrap_or(0),
+        remedy: remedy.to_owned(),
+        steps,
     }
 }
 

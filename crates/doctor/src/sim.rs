@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
+/// How it is said that a method lets interrupts in which is called with them off.
+pub(crate) const LET_IN: &str = "interrupts are turned on inside";
+
 /// Interrupt line of the IPI.
 pub(crate) const IPI: u8 = 0;
 /// Interrupt line at which the hypervisor takes a virtual CPU off.
@@ -372,7 +375,7 @@ impl Ports for Sim {
     fn interrupts_on(&self) {
         if self.0.profile.watches_context {
             let inside = self.0.inside[sync::cpu()].load(Relaxed) == 1;
-            assert!(!inside, "interrupts are turned on inside a method that is called with them off");
+            assert!(!inside, "{LET_IN} a method that is called with them off");
         }
         sync::irq_restore(true);
     }

@@ -461,6 +461,21 @@ pub enum IrqReason {
     Create,
 }
 
+impl IrqReason {
+    /// All reasons that there are.
+    pub const ALL: [Self; 9] = [
+        Self::Switch,
+        Self::EnterLazy,
+        Self::Leave,
+        Self::LocalFlush,
+        Self::HandleIpi,
+        Self::Temporary,
+        Self::Hotplug,
+        Self::Tags,
+        Self::Create,
+    ];
+}
+
 #[cfg(all(test, not(any(shootdown_explore, shootdown_loom))))]
 mod tests {
     use super::FlushCosts;

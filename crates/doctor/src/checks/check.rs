@@ -1,5 +1,6 @@
 use crate::plan::Plan;
 use crate::world::PlatformUnderTest;
+use shootdown::flush::{FlushRequest, PageRange};
 use shootdown::tags::Untagged;
 use shootdown_explore::Memory;
 use std::any::TypeId;
@@ -24,7 +25,7 @@ pub(crate) struct Check<P: PlatformUnderTest> {
     pub(crate) plan: fn() -> Plan<P>,
 }
 
-/// What is at fault where a CPU waits for ever for the answer of another.
+/// The method, the clause and the remedy where a CPU waits for ever for the answer of another.
 pub(crate) const NO_ANSWER: Option<[&str; 3]> = Some([
     "send_ipi",
     "an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another)",
@@ -32,13 +33,29 @@ pub(crate) const NO_ANSWER: Option<[&str; 3]> = Some([
      every CPU, and have the handler call engine.handle_ipi() each time",
 ]);
 
-/// What a method breaks that lets interrupts in: the method, the clause and the remedy.
+/// The same where a method lets interrupts in that is called with them off.
 pub(crate) const LEAVES_OFF: [&str; 3] = [
     "irq_save",
     "keeps interrupts that call into the engine, and preemption, away until",
     "a method that is called with interrupts off leaves them off from its first step to its last: a handler that comes in \
      between finds the engine in the middle of a switch",
 ];
+
+/// Requests of each kind.
+pub(crate) fn requests(range: PageRange) -> [FlushRequest; 3] {
+    let pages = FlushRequest::pages(range);
+    [pages, pages.tables_freed(), FlushRequest::all()]
+}
+
+/// Why no stay off the CPU is looked at, on a platform that defers nothing to its end.
+pub(crate) fn no_entry<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::FLUSHES_ON_ENTRY).then_some("the platform defers no flush to a CPU's next entry (FLUSHES_ON_ENTRY)")
+}
+
+/// Why sets of CPUs are not looked at, where CPUs are interrupted one by one.
+pub(crate) fn no_sets<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::MULTICAST).then_some("IPIs are sent one by one (MULTICAST)")
+}
 
 /// Why barriers are not checked, on a machine that needs none.
 pub(crate) fn no_barriers<P: PlatformUnderTest>() -> Option<&'static str> {

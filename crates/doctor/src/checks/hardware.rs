@@ -198,11 +198,7 @@ fn each_time<P: PlatformUnderTest>() -> Check<P> {
         &["cpu", "local", "irq-save", "irq-restore", "flush-pages", "flush-tag", "flush-kernel"],
         || {
             let drops: Code<P> = |cpu| twice(cpu);
-            Plan {
-                kernel_pages: 1,
-                masks: false,
-                ..Plan::new(vec![(Start::Kernel, drops), (Start::Kernel, drops), (Start::Kernel, drops)])
-            }
+            Plan { kernel_pages: 1, masks: false, ..Plan::new(vec![(Start::Kernel, drops); 3]) }
         },
     )
 }

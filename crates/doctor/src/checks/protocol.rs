@@ -1,17 +1,20 @@
 //! Several CPUs, and the engine between them.
 
-use super::check::{Check, NO_ANSWER, no_barriers, no_borrows, no_ipis, no_loads};
+use super::check::{
+    Check, NO_ANSWER, no_barriers, no_borrows, no_entry, no_ipis, no_loads, no_sets, requests,
+};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::Profile;
 use crate::world::{PlatformUnderTest, note};
-use shootdown::flush::FlushRequest;
 use shootdown_explore::Memory::{self, Pso, Sc, Tso};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 use std::sync::atomic::Ordering::Release;
 
 const ALL: &[Memory] = &[Sc, Tso, Pso];
+const HANDLED: &str =
+    "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off";
 const SOUND: &str = "A machine: CPUs, interrupts, TLB instructions.";
 
 pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
@@ -22,16 +25,6 @@ pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     checks.extend(lifetime());
     checks.extend(whole());
     checks
-}
-
-/// Why no stay off the CPU is looked at, on a platform that defers nothing to its end.
-pub(super) fn no_entry<P: PlatformUnderTest>() -> Option<&'static str> {
-    (!P::FLUSHES_ON_ENTRY).then_some("the platform defers no flush to a CPU's next entry (FLUSHES_ON_ENTRY)")
-}
-
-/// Why sets of CPUs are not looked at, where CPUs are interrupted one by one.
-fn no_sets<P: PlatformUnderTest>() -> Option<&'static str> {
-    (!P::MULTICAST).then_some("IPIs are sent one by one (MULTICAST)")
 }
 
 /// What a flush of several CPUs rests on.
@@ -62,11 +55,11 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
             name: "handle-ipi",
             about: "CPU 0 has CPUs 1 and 2 leave a space that is about to be freed, and CPU 1 has CPU 0 leave another",
             method: "send_ipi",
-            clause: "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
+            clause: HANDLED,
             remedy: "the IPI handler must call engine.handle_ipi(), at every interrupt and on every CPU, whatever else it does",
             hang: Some([
                 "send_ipi",
-                "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
+                HANDLED,
                 "the IPI handler must call engine.handle_ipi(), at every interrupt and on every CPU, whatever else it does; and \
                  send_ipi() does not wait for the target, which may have interrupts off and send to this CPU",
             ]),
@@ -86,23 +79,17 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
             plan: evicts::<P> as fn() -> Plan<P>,
         },
         Check {
-            name: "ipi-order",
-            about: "CPU 0 has CPU 1 leave a space, and an interrupt may overtake the stores before it",
-            method: "send_ipi",
-            clause: "The request is visible before the interrupt",
-            remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; \
-                     lfence): else the handler reads the mailbox before the request is in it, and no \
-                     other IPI is sent",
-            hang: None,
-            needs: &["handle-ipi"],
-            memories: &[Tso],
             unneeded: no_ipis::<P>().or(no_barriers::<P>()),
-            plan: || {
-                let lazy: Code<P> = |_| {};
-                let cpus = vec![(Start::Kernel, (|cpu| last(cpu, 0)) as Code<P>), (Start::Lazy(0), lazy)];
-                let profile = Profile { overtaking: true, ..Profile::PLAIN };
-                Plan { profile, sleepers: [1, 0], ..Plan::new(cpus) }
-            },
+            ..order(
+                "ipi-order",
+                "CPU 0 has CPU 1 leave a space, and an interrupt may overtake the stores before it",
+                &["handle-ipi"],
+                || {
+                    let lazy: Code<P> = |_| {};
+                    let cpus = vec![(Start::Kernel, (|cpu| last(cpu, 0)) as Code<P>), (Start::Lazy(0), lazy)];
+                    Plan { profile: OVERTAKING, sleepers: [1, 0], ..Plan::new(cpus) }
+                },
+            )
         },
     ]
 }
@@ -125,8 +112,7 @@ pub(super) fn nobody<P: PlatformUnderTest>() -> Check<P> {
         unneeded: None,
         plan: || {
             let flushes: Code<P> = |cpu| {
-                let pages = FlushRequest::pages(cpu.both());
-                for request in [pages, pages.tables_freed(), FlushRequest::all()] {
+                for request in requests(cpu.both()) {
                     note("flush");
                     cpu.engine().flush(cpu.space(0), request);
                 }
@@ -181,24 +167,41 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
 /// Interrupts to several CPUs at once.
 fn sets<P: PlatformUnderTest>() -> Check<P> {
     Check {
-        name: "ipis-order",
-        about: "CPU 0 unmaps a page while CPUs 1 and 2 run, and an interrupt may overtake the stores before it",
+        unneeded: no_ipis::<P>().or(no_barriers::<P>()).or(no_sets::<P>()),
+        ..order(
+            "ipis-order",
+            "CPU 0 unmaps a page while CPUs 1 and 2 run, and an interrupt may overtake the stores before it",
+            &["ipi-order", "remote"],
+            || {
+                let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
+                let runs: Code<P> = |_| {};
+                let cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs), (Start::User(0), runs)];
+                Plan { profile: OVERTAKING, ..Plan::new(cpus) }
+            },
+        )
+    }
+}
+
+const OVERTAKING: Profile = Profile { overtaking: true, ..Profile::PLAIN };
+
+fn order<P: PlatformUnderTest>(
+    name: &'static str,
+    about: &'static str,
+    needs: &'static [&'static str],
+    plan: fn() -> Plan<P>,
+) -> Check<P> {
+    Check {
+        name,
+        about,
         method: "send_ipi",
         clause: "The request is visible before the interrupt",
-        remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; \
-                     lfence): else the handler reads the mailbox before the request is in it, and no \
-                     other IPI is sent",
+        remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; lfence): else the handler \
+                 reads the mailbox before the request is in it, and no other IPI is sent",
         hang: None,
-        needs: &["ipi-order", "remote"],
+        needs,
         memories: &[Tso],
-        unneeded: no_ipis::<P>().or(no_barriers::<P>()).or(no_sets::<P>()),
-        plan: || {
-            let profile = Profile { overtaking: true, ..Profile::PLAIN };
-            let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
-            let runs: Code<P> = |_| {};
-            let cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs), (Start::User(0), runs)];
-            Plan { profile, ..Plan::new(cpus) }
-        },
+        unneeded: None,
+        plan,
     }
 }
 
@@ -375,7 +378,6 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
             },
         ),
         Check {
-            hang: NO_ANSWER,
             needs: &["remote", "remote-kernel", "masked-wait", "free-root", "install-order"],
             ..protocol(
                 "protocol-kernel",

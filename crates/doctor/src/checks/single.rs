@@ -1,14 +1,13 @@
 //! Methods by themselves: who the CPU is, interrupts, the IPI.
 
-use super::check::{Check, LEAVES_OFF, no_ipis, tags};
-use super::protocol::no_entry;
+use super::check::{Check, LEAVES_OFF, no_entry, no_ipis, requests, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Handler, Plan, Start};
 use crate::sim::Profile;
 use crate::size::Layout;
 use crate::world::{PlatformUnderTest, note, root};
 use shootdown::CpuId;
-use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
+use shootdown::flush::{FlushRequest, LocalFlush};
 use shootdown::ports::HOST_FLUSHES;
 use shootdown::tags::{OnInstall, Tag};
 use shootdown::trace::IrqReason;
@@ -165,7 +164,7 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
     ]
 }
 
-/// What is answered about a CPU that the hypervisor has taken off.
+/// Answers about a CPU that the hypervisor has taken off.
 fn entry<P: PlatformUnderTest>() -> Check<P> {
     Check {
         unneeded: no_entry::<P>(),
@@ -238,22 +237,10 @@ fn whose<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     }
 }
 
-const REASONS: [IrqReason; 9] = [
-    IrqReason::Switch,
-    IrqReason::EnterLazy,
-    IrqReason::Leave,
-    IrqReason::LocalFlush,
-    IrqReason::HandleIpi,
-    IrqReason::Temporary,
-    IrqReason::Hotplug,
-    IrqReason::Tags,
-    IrqReason::Create,
-];
-
 /// Reasons for two spans, one inside the other: each reason comes for both.
 fn reasons() -> [IrqReason; 2] {
-    let reason = usize::from(sync::choose(REASONS.len() as u8));
-    [REASONS[reason], REASONS[(reason + 1) % REASONS.len()]]
+    let reason = usize::from(sync::choose(IrqReason::ALL.len() as u8));
+    [IrqReason::ALL[reason], IrqReason::ALL[(reason + 1) % IrqReason::ALL.len()]]
 }
 
 fn save<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
@@ -363,12 +350,6 @@ fn context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     note("pin, and its end, with interrupts on");
     drop((platform.pin(), platform.pin()));
     assert!(sync::irq_enabled(), "interrupts are off after pin() and its end, and they were on");
-}
-
-/// Requests of each kind.
-fn requests(range: PageRange) -> [FlushRequest; 3] {
-    let pages = FlushRequest::pages(range);
-    [pages, pages.tables_freed(), FlushRequest::all()]
 }
 
 /// The same of what secondary TLBs are told and asked.
